@@ -1,0 +1,1 @@
+"""Templates, the gate, delivery and the carriers."""

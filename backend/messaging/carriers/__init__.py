@@ -1,0 +1,1 @@
+"""Carriers translate between Accord and whoever transports a message. They decide nothing."""

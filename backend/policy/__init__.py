@@ -1,0 +1,1 @@
+"""The rules, as plain Python: no Django, no input or output, no clock."""

@@ -1,0 +1,147 @@
+"""The words that every part of Accord shares. Codes are stored and sent as they stand; sentences are made at the edge."""
+
+from enum import StrEnum
+
+
+class Channel(StrEnum):
+    """How a message travels."""
+
+    PUSH = "push"
+    SMS = "sms"
+    EMAIL = "email"
+    LETTER = "letter"
+    CALL = "call"
+
+
+class Tone(StrEnum):
+    """How a patient is spoken to: `vous`, `tu`, or plain language."""
+
+    FORMAL = "formal"
+    INFORMAL = "informal"
+    PLAIN = "plain"
+
+
+class Language(StrEnum):
+    """The languages that messages and pages exist in."""
+
+    FRENCH = "fr"
+    ENGLISH = "en"
+
+
+class Nature(StrEnum):
+    """What a purpose is for. Only the closed list may be sent without consent (PRODUCT.md, promise 1)."""
+
+    CARE = "care"
+    PREVENTION = "prevention"
+    SATISFACTION = "satisfaction"
+    MARKETING = "marketing"
+    CLOSED_LIST = "closed_list"
+
+
+class LegalBasis(StrEnum):
+    """Why processing is lawful (GDPR Art. 6(1))."""
+
+    CONSENT = "consent"
+    LEGAL_OBLIGATION = "legal_obligation"
+
+
+class Decision(StrEnum):
+    """What a patient says of one purpose on one channel."""
+
+    GIVEN = "given"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class ConsentStatus(StrEnum):
+    """Where one purpose on one channel stands. Only `given` permits anything; no row at all is `none`."""
+
+    NONE = "none"
+    PENDING = "pending"
+    GIVEN = "given"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    OBJECTED = "objected"
+    EXPIRED = "expired"
+    RECONSENT_REQUIRED = "reconsent_required"
+    ENDED = "ended"
+
+
+class Method(StrEnum):
+    """How a consent or withdrawal was expressed."""
+
+    APP = "app"
+    PAPER_FORM = "paper_form"
+    VERBAL = "verbal"
+    STAFF_WITHDRAWAL = "staff_withdrawal"
+
+
+class Decided(StrEnum):
+    """The three answers to: may we contact this patient, this way, now?"""
+
+    ALLOW = "allow"
+    DEFER = "defer"
+    DENY = "deny"
+
+
+class Reason(StrEnum):
+    """Why a contact is deferred or denied. The order here is the order of every verdict."""
+
+    # Restriction and objection: nothing outranks them (GDPR Art. 18 and 21).
+    DECEASED = "deceased"
+    ERASED = "erased"
+    RESTRICTED = "restricted"
+    OBJECTED = "objected"
+    # Consent: silence is no.
+    PURPOSE_UNKNOWN = "purpose_unknown"
+    CHANNEL_NOT_OF_PURPOSE = "channel_not_of_purpose"
+    NO_CONSENT = "no_consent"
+    CONSENT_PENDING = "consent_pending"
+    CONSENT_REFUSED = "consent_refused"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    CONSENT_NOT_YET_VALID = "consent_not_yet_valid"
+    CONSENT_EXPIRED = "consent_expired"
+    RECONSENT_REQUIRED = "reconsent_required"
+    CONSENT_ENDED = "consent_ended"
+    # Suppression: the address itself.
+    SUPPRESSED = "suppressed"
+    NO_CONTACT_POINT = "no_contact_point"
+    CONTACT_UNUSABLE = "contact_unusable"
+    CONTACT_UNVERIFIED = "contact_unverified"
+    # What the message is about, and when it is lawful or useful.
+    PROGRAMME_NOT_RUNNING = "programme_not_running"
+    OCCASION_CHANGED = "occasion_changed"
+    TOO_LATE = "too_late"
+    LEGAL_WINDOW = "legal_window"
+    # Preference: only ever narrows.
+    PURPOSE_SWITCHED_OFF = "purpose_switched_off"
+    CHANNEL_SWITCHED_OFF = "channel_switched_off"
+    PAUSED = "paused"
+    FREQUENCY_CAP = "frequency_cap"
+    QUIET_HOURS = "quiet_hours"
+    # The clinic's own wording.
+    NO_TEMPLATE = "no_template"
+
+
+class MessageState(StrEnum):
+    """Where a message stands. `in_doubt`: handed over, or not; only the carrier or a person can tell."""
+
+    PLANNED = "planned"
+    DEFERRED = "deferred"
+    HANDING_OVER = "handing_over"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    WITHHELD = "withheld"
+    CANCELLED = "cancelled"
+    IN_DOUBT = "in_doubt"
+
+
+class ContactStatus(StrEnum):
+    """Whether a contact point may be used: only `verified` (one-time code) and `attested` (by staff, who says how)."""
+
+    UNVERIFIED = "unverified"
+    VERIFIED = "verified"
+    ATTESTED = "attested"
+    UNUSABLE = "unusable"

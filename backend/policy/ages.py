@@ -1,0 +1,45 @@
+"""How old somebody is, and whether they decide for themselves."""
+
+from collections.abc import Mapping
+from datetime import date
+from types import MappingProxyType
+
+ADULT_AGE = 18
+
+CONSENT_AGES: Mapping[str, int] = MappingProxyType({"FR": 15})
+"""The age from which a minor consents alone to an online service, by ISO 3166 country (France: Act 78-17, Art. 45)."""
+
+CONSENT_AGE_ELSEWHERE = 16
+"""GDPR Art. 8(1), where a country has not lowered it: also the answer for a country we do not know."""
+
+
+def age_on(birth_date: date, day: date) -> int:
+    """How many years old a person is on this day: completed years, the birthday included.
+
+    Who was born on 29 February turns a year older on 1 March of a common year: no French text says, and the later day
+    is the one on which nobody can doubt it. Both days are days of the clinic's calendar. Raises ValueError when `day`
+    is before birth: such a birth date is a mistake, and no age may be concluded from it.
+    """
+    if day < birth_date:
+        raise ValueError("the birth date is after the day asked about")
+    return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
+
+
+def adult_from(birth_date: date) -> date:
+    """The first day on which this person is an adult; from then on no guardian's consent stands (Civil Code, 414).
+
+    Eighteen years after a 29 February is never a leap year, hence 1 March; see `age_on`.
+    """
+    year = birth_date.year + ADULT_AGE
+    if (birth_date.month, birth_date.day) == (2, 29):
+        return date(year, 3, 1)
+    return birth_date.replace(year=year)
+
+
+def consent_needs_guardian(birth_date: date, day: date, country: str) -> bool:
+    """Must a holder of parental authority consent together with this person, on this day?
+
+    `country` is the ISO 3166 code of where the clinic is. Below the age it is a joint consent in France: the child and
+    the parent both say yes, and either no is a no (Act 78-17, Art. 45; CNIL recommendation 4 on minors).
+    """
+    return age_on(birth_date, day) < CONSENT_AGES.get(country, CONSENT_AGE_ELSEWHERE)

@@ -274,6 +274,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("not run here")
         for reason, count in sorted(reasons.items()):
             terminalreporter.line(f"{count:5d} {reason}")
+        # bin/test runs the suite twice, and says at its own end what neither run covered.
+        if collected := os.environ.get(f"{PREFIX}LEFT_OUT"):
+            with Path(collected).open("a", encoding="utf-8") as file:
+                file.writelines(f"{reason}\n" for reason in reasons)
 
 
 # -------------------------------------------------------------------------------------------------------- fixtures

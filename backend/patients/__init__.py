@@ -1,0 +1,1 @@
+"""The data subject: patients, their contact points, representatives and occasions, and their import."""

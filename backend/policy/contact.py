@@ -91,14 +91,14 @@ CAP_WINDOWS: Mapping[str, timedelta] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrequencyCap:
-    """At most so many messages in any 24 hours, 7 days or 30 days. None at all is a pause or a purpose switched off."""
+    """At most so many messages in any 24 hours, 7 days or 30 days. At most none is a no, until it is changed."""
 
     max: int
     per: Literal["day", "week", "month"]
 
     def __post_init__(self) -> None:
-        if self.max < 1 or self.per not in CAP_WINDOWS:
-            raise ValueError("a frequency cap is at least one message per day, week or month")
+        if self.max < 0 or self.per not in CAP_WINDOWS:
+            raise ValueError("a frequency cap is a number of messages per day, week or month")
 
     @property
     def window(self) -> timedelta:
@@ -214,6 +214,7 @@ class Remedy(StrEnum):
     SWITCH_PURPOSE_ON = "switch_purpose_on"
     SWITCH_CHANNEL_ON = "switch_channel_on"
     END_PAUSE = "end_pause"
+    CHANGE_PREFERENCES = "change_preferences"
     WRITE_TEMPLATE = "write_template"
     WAIT = "wait"
     NONE = "none"
@@ -256,12 +257,25 @@ REASON_ORDER: Mapping[Reason, int] = MappingProxyType({reason: place for place, 
 REMEDY_ORDER: Mapping[Remedy, int] = MappingProxyType({remedy: place for place, remedy in enumerate(Remedy)})
 
 
-def _remedies_for(reasons: Collection[Reason], *, deferred: bool) -> tuple[Remedy, ...]:
+REMEDIES_IN_VAIN: Mapping[Reason, Remedy] = MappingProxyType(
+    {
+        Reason.PAUSED: Remedy.END_PAUSE,
+        Reason.FREQUENCY_CAP: Remedy.CHANGE_PREFERENCES,
+        Reason.QUIET_HOURS: Remedy.CHANGE_PREFERENCES,
+    }
+)
+"""What helps where waiting does not, because it would last for ever or longer than the message is of use."""
+
+
+def _in_order(reasons: Collection[Reason]) -> tuple[Reason, ...]:
+    return tuple(sorted(set(reasons), key=REASON_ORDER.__getitem__))
+
+
+def _all_needed(remedies: Collection[Remedy]) -> tuple[Remedy, ...]:
     """One reason that nothing mends outweighs all that something would."""
-    needed = {REMEDIES[reason] for reason in reasons} or ({Remedy.WAIT} if deferred else set())
-    if Remedy.NONE in needed:
+    if Remedy.NONE in remedies:
         return (Remedy.NONE,)
-    return tuple(sorted(needed, key=REMEDY_ORDER.__getitem__))
+    return tuple(sorted(set(remedies), key=REMEDY_ORDER.__getitem__))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,19 +297,25 @@ class Verdict:
     @classmethod
     def denied(cls, reasons: Collection[Reason]) -> Self:
         """No, and why."""
-        ordered = tuple(sorted(set(reasons), key=REASON_ORDER.__getitem__))
-        return cls(decided=Decided.DENY, reasons=ordered, remedies=_remedies_for(ordered, deferred=False))
+        remedies = [REMEDIES[reason] for reason in reasons]
+        return cls(decided=Decided.DENY, reasons=_in_order(reasons), remedies=_all_needed(remedies))
+
+    @classmethod
+    def denied_after_waiting(cls, waits: Collection[Reason]) -> Self:
+        """No, because what there is to wait for ends too late, or never."""
+        remedies = [REMEDIES_IN_VAIN[reason] for reason in waits if reason in REMEDIES_IN_VAIN] or [Remedy.NONE]
+        return cls(decided=Decided.DENY, reasons=_in_order({*waits, Reason.TOO_LATE}), remedies=_all_needed(remedies))
 
     @classmethod
     def deferred(cls, reasons: Collection[Reason], *, until: datetime, consent_event_id: UUID | None) -> Self:
         """Not now, why, and from when on."""
-        ordered = tuple(sorted(set(reasons), key=REASON_ORDER.__getitem__))
+        remedies = [REMEDIES[reason] for reason in reasons] or [Remedy.WAIT]
         return cls(
             decided=Decided.DEFER,
-            reasons=ordered,
+            reasons=_in_order(reasons),
             until=until,
             consent_event_id=consent_event_id,
-            remedies=_remedies_for(ordered, deferred=True),
+            remedies=_all_needed(remedies),
         )
 
     @classmethod
@@ -555,6 +575,8 @@ def cap_lets_through(facts: ContactFacts, at: datetime) -> datetime | None:
     cap = facts.preference.cap
     if cap is None or facts.on_closed_list:
         return None
+    if cap.max == 0:
+        return LATEST
     counted = sorted(
         (contact for contact in facts.preference.recent_contacts if contact > at - cap.window), reverse=True
     )
@@ -605,19 +627,32 @@ MOST_WAITS = 100
 """After so many turns of waiting for one thing and then the other (about seven weeks), no common hour will come."""
 
 
-def _reasons_to_wait(facts: ContactFacts) -> frozenset[Reason]:
-    return frozenset(reason for reason, wait in WAITS if wait(facts, facts.opens) is not None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """What there is to wait for when the message is due, what comes up meanwhile, and when all of it has ended."""
+
+    at_first: frozenset[Reason]
+    altogether: frozenset[Reason]
+    until: datetime | None
 
 
-def _end_of_waiting(facts: ContactFacts) -> datetime | None:
-    """The earliest instant at which nothing is left to wait for, or None when there will be no such instant."""
+def _wait_out(facts: ContactFacts) -> _Waiting:
+    """Go from the end of one wait to the end of the next, until an instant at which there is none."""
     instant = facts.opens
+    at_first: frozenset[Reason] | None = None
+    altogether: frozenset[Reason] = frozenset()
     for _ in range(MOST_WAITS):
-        ends = [end for _, wait in WAITS if (end := wait(facts, instant)) is not None]
+        ends = {reason: end for reason, wait in WAITS if (end := wait(facts, instant)) is not None}
+        at_first = frozenset(ends) if at_first is None else at_first
+        altogether |= ends.keys()
         if not ends:
-            return instant if instant < LATEST else None
-        instant = max(ends)
-    return None
+            break
+        instant = max(ends.values())
+    else:
+        instant = LATEST
+    return _Waiting(
+        at_first=at_first or frozenset(), altogether=altogether, until=instant if instant < LATEST else None
+    )
 
 
 def decide(facts: ContactFacts) -> Verdict:
@@ -628,15 +663,14 @@ def decide(facts: ContactFacts) -> Verdict:
     What would have to wait until it is of no more use is too late.
     """
     denials = {reason for rule in RULES if (reason := rule(facts)) is not None}
-    waits = _reasons_to_wait(facts)
+    waiting = _wait_out(facts)
     if denials:
-        return Verdict.denied(denials | waits)
-    until = _end_of_waiting(facts)
-    if until is None or (facts.expires_at is not None and facts.expires_at <= until):
-        return Verdict.denied(waits | {Reason.TOO_LATE})
+        return Verdict.denied(denials | waiting.at_first)
+    if waiting.until is None or (facts.expires_at is not None and facts.expires_at <= waiting.until):
+        return Verdict.denied_after_waiting(waiting.altogether)
     consent_event_id = _consent_relied_upon(facts)
-    if until > facts.now:
-        return Verdict.deferred(waits, until=until, consent_event_id=consent_event_id)
+    if waiting.until > facts.now:
+        return Verdict.deferred(waiting.at_first, until=waiting.until, consent_event_id=consent_event_id)
     return Verdict.allowed(consent_event_id=consent_event_id)
 
 

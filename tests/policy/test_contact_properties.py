@@ -67,7 +67,7 @@ consent_facts = st.builds(
     valid_until=st.one_of(st.none(), instants),
 )
 quiet_hours = st.builds(QuietHours, starts=st.times(), ends=st.times(), time_zone=zones)
-caps = st.builds(FrequencyCap, max=st.integers(1, 3), per=st.sampled_from(("day", "week", "month")))
+caps = st.builds(FrequencyCap, max=st.integers(0, 3), per=st.sampled_from(("day", "week", "month")))
 preferences = st.builds(
     PreferenceFacts,
     purposes_off=st.frozensets(slugs, max_size=1),

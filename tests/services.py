@@ -198,9 +198,7 @@ def _prepare_environment() -> None:
     for name in [name for name in os.environ if name.startswith("ACCORD_") and not name.startswith(PREFIX)]:
         del os.environ[name]
     folder = Path(tempfile.mkdtemp(prefix="accord-tests-"))
-    owner = os.getpid()
-    # A test may fork; only the process that made the folder takes it away.
-    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    atexit.register(_remove, folder, owner=os.getpid())
     os.environ["ACCORD_DATA_DIR"] = str(folder / "data")
     (folder / "data").mkdir()
     if chosen == "postgres":
@@ -213,6 +211,12 @@ def _prepare_environment() -> None:
         os.environ["ACCORD_DATABASE_URL"] = f"sqlite:///{quote(str(folder / 'data' / 'accord.sqlite3').lstrip('/'))}"
     # Playwright's synchronous interface runs an event loop in the thread of the test; our code is not asynchronous.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+
+def _remove(folder: Path, *, owner: int) -> None:
+    """A test may fork; only the process that made the folder takes it away."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _drop_databases_of_dead_runs() -> None:

@@ -89,8 +89,9 @@ def read_raw_lines(
                     yield Problem(where=where, field="", reason=Why.LINE_TOO_LONG, kind="refused")
                     continue
                 content = chunk.removeprefix(_BYTE_ORDER_MARK) if line == 1 else chunk
-                content = content.strip(_WHITESPACE)
-                if not content:
+                # Only the line break goes: where tabs separate cells, the last of them may be empty.
+                content = content.rstrip(b"\r\n")
+                if not content.strip(_WHITESPACE):
                     continue
                 if b"\0" in content:
                     yield Problem(where=where, field="", reason=Why.NUL_BYTE, kind="refused")

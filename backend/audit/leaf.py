@@ -1,0 +1,162 @@
+"""The bytes of one audit entry: a clear header from a closed list, and parts encrypted for those concerned.
+
+    leaf = 0x01 | u32 len(H) | H | u8 number of parts | part*
+    part = key id (16) | nonce (12) | u32 len(C) | C                C = AES-256-GCM ciphertext and tag
+    AAD  = lp("audit-part-v1", 0x01 | u32 len(H) | H, u8 index, key id)
+
+H is canonical JSON (RFC 8785, restricted profile). What a part holds is canonical JSON padded to 64 bytes. The leaf hash
+(RFC 6962) is taken over these bytes, so destroying a key changes none of them. Format version 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from backend.vault.ciphers import (
+    NONCE_BYTES,
+    Tampered,
+    decrypt,
+    encrypt,
+    length_prefixed,
+    pad,
+    unpad,
+)
+from backend.vault.keyring import DataKey
+
+FORMAT: Final = b"\x01"
+SCHEMA_VERSION: Final = 1
+KEY_SUITE: Final = 1
+HEADER_KEYS: Final = frozenset({"v", "id", "t", "tn", "a", "o", "ac", "ot", "cid", "ks"})
+MAX_LEAF_BYTES: Final = 60_000
+MAX_SAFE_INTEGER: Final = 2**53 - 1
+PART_LABEL: Final = b"audit-part-v1"
+
+Canonical = str | int | bool | list["Canonical"] | dict[str, "Canonical"] | None
+
+
+class NotCanonical(ValueError):
+    """A value has no place in the restricted profile of RFC 8785: it is refused, never coerced."""
+
+
+def canonical_json(value: object) -> bytes:
+    """The one byte string for a value: ASCII keys, no floats, integers up to 2^53 - 1, no lone surrogates."""
+    _refuse_foreign(value)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
+    except orjson.JSONEncodeError as error:
+        raise NotCanonical("not canonical") from error
+
+
+def _refuse_foreign(value: object) -> None:
+    match value:
+        case None | bool():
+            return
+        case str():
+            if type(value) is not str:
+                raise NotCanonical("a subclass of text")
+        case int():
+            if abs(value) > MAX_SAFE_INTEGER:
+                raise NotCanonical("an integer beyond 2^53 - 1")
+        case list():
+            for item in value:
+                _refuse_foreign(item)
+        case dict():
+            for key, item in value.items():
+                if type(key) is not str or not key.isascii():
+                    raise NotCanonical("a key that is not ASCII text")
+                _refuse_foreign(item)
+        case _:
+            raise NotCanonical(f"a {type(value).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One encrypted part as it stands in a leaf."""
+
+    key_id: UUID
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A leaf taken apart, nothing decrypted."""
+
+    header: dict[str, Canonical]
+    header_bytes: bytes
+    parts: tuple[Part, ...]
+
+
+def seal_leaf(header: dict[str, Canonical], parts: Sequence[tuple[DataKey, dict[str, Canonical]]]) -> bytes:
+    """Build a leaf: the header as it is, each part under its key. Raises NotCanonical and ValueError (too large)."""
+    if not header.keys() <= HEADER_KEYS:
+        raise NotCanonical("a header key outside the closed list")
+    framed = FORMAT + length_prefixed(canonical_json(header))
+    pieces = [framed, bytes([len(parts)])]
+    for index, (key, content) in enumerate(parts):
+        bound = _part_binding(framed, index, key.key_id)
+        body = encrypt(key.cipher, plain=pad(canonical_json(content)), bound=bound)
+        nonce, ciphertext = body[:NONCE_BYTES], body[NONCE_BYTES:]
+        pieces += [key.key_id.bytes, nonce, len(ciphertext).to_bytes(4, "big"), ciphertext]
+    leaf = b"".join(pieces)
+    if len(leaf) > MAX_LEAF_BYTES:
+        raise ValueError("An audit entry is limited to 60,000 bytes: record several.")
+    return leaf
+
+
+def parse_leaf(leaf: bytes) -> Leaf:
+    """Take a leaf apart. Raises Tampered where its framing is not exactly right."""
+    reader = _Reader(leaf)
+    if reader.take(1) != FORMAT:
+        raise Tampered
+    header_bytes = reader.take(reader.number(4))
+    parts = []
+    for _ in range(reader.number(1)):
+        key_id, nonce = UUID(bytes=reader.take(16)), reader.take(NONCE_BYTES)
+        parts.append(Part(key_id=key_id, body=nonce + reader.take(reader.number(4))))
+    if not reader.is_at_end:
+        raise Tampered
+    try:
+        header = orjson.loads(header_bytes)
+    except orjson.JSONDecodeError as error:
+        raise Tampered from error
+    if not isinstance(header, dict) or not header.keys() <= HEADER_KEYS or canonical_json(header) != header_bytes:
+        raise Tampered
+    return Leaf(header=header, header_bytes=header_bytes, parts=tuple(parts))
+
+
+def open_part(leaf: Leaf, index: int, key: DataKey) -> dict[str, Canonical]:
+    """Decrypt one part. Raises Tampered."""
+    part = leaf.parts[index]
+    if part.key_id != key.key_id:
+        raise Tampered
+    framed = FORMAT + length_prefixed(leaf.header_bytes)
+    opened: dict[str, Canonical] = orjson.loads(
+        unpad(decrypt(key.cipher, blob=part.body, bound=_part_binding(framed, index, part.key_id)))
+    )
+    return opened
+
+
+def _part_binding(framed_header: bytes, index: int, key_id: UUID) -> bytes:
+    return length_prefixed(PART_LABEL, framed_header, bytes([index]), key_id.bytes)
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def take(self, count: int) -> bytes:
+        piece = self._data[self._at : self._at + count]
+        if len(piece) != count:
+            raise Tampered
+        self._at += count
+        return piece
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "big")
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._at == len(self._data)

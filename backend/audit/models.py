@@ -1,0 +1,134 @@
+"""The rows of the log, and of the keys whose life it records."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models.expressions import Func
+
+from backend.audit.guard import AppendOnly, AuditGuard, Guarded
+from backend.vault.identifiers import new_id
+from backend.vault.keyring import Scope
+
+
+if TYPE_CHECKING:
+    _IntegerLike = models.Field[int, int]
+else:
+    _IntegerLike = models.Field
+
+
+class CurrentTransaction(Func):
+    """The id of the running transaction, on PostgreSQL; 0 elsewhere."""
+
+    template = "0"
+
+    def __init__(self) -> None:
+        super().__init__(output_field=TransactionIdField())
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
+        return super().as_sql(compiler, connection, template="pg_current_xact_id()", **context)
+
+
+class TransactionIdField(_IntegerLike):
+    """A transaction id that never wraps around (`xid8`)."""
+
+    description = "A 64-bit transaction id"
+
+    def db_type(self, connection: Any) -> str:
+        return "xid8" if connection.vendor == "postgresql" else "bigint"
+
+    def from_db_value(self, value: str | int | None, *_context: object) -> int | None:
+        return None if value is None else int(value)
+
+
+class AuditLog(models.Model):
+    """One log: a clinic's own, or the system's. Append-only; its number is made before its first entry."""
+
+    id = models.AutoField(primary_key=True)
+    clinic_id = models.UUIDField(unique=True)
+    origin = models.UUIDField(unique=True, default=new_id)
+
+    class Meta:
+        db_table = "audit_log"
+        constraints = [AppendOnly(name="audit_log_append_only")]
+
+
+class AuditEntry(models.Model):
+    """One entry. Written by one statement that names only the columns below `log`; never by the ORM, never changed."""
+
+    seq = models.BigAutoField(primary_key=True)
+    ep = models.SmallIntegerField(db_default=1)
+    xid = TransactionIdField(db_default=CurrentTransaction())
+    log_id = models.IntegerField()
+    id = models.UUIDField(unique=True)
+    ts = models.BigIntegerField()
+    leaf = models.BinaryField()
+    wmac = models.BinaryField()
+
+    class Meta:
+        db_table = "audit_entry"
+        constraints = [AppendOnly(name="audit_entry_append_only")]
+        indexes = [
+            models.Index(fields=["ep", "xid", "seq"], name="audit_entry_horizon"),
+            models.Index(fields=["log_id", "seq"], name="audit_entry_of_log"),
+        ]
+
+
+class ClinicKey(Guarded):
+    """A clinic key of one epoch, wrapped by the key provider."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    clinic_id = models.UUIDField()
+    epoch = models.PositiveIntegerField()
+    provider = models.CharField(max_length=20)
+    wrapped = models.BinaryField(null=True)
+    created_at = models.DateTimeField()
+    destroyed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "audit_clinic_key"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(fields=["clinic_id", "epoch"], name="one_clinic_key_per_epoch"),
+            models.CheckConstraint(
+                condition=models.Q(wrapped__isnull=False, destroyed_at__isnull=True)
+                | models.Q(wrapped__isnull=True, destroyed_at__isnull=False),
+                name="clinic_key_is_there_or_destroyed",
+            ),
+        ]
+
+
+class DataKey(Guarded):
+    """A data key, wrapped by a clinic key. Destroyed, its row stays as a tombstone that names nobody."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    clinic_id = models.UUIDField()
+    scope = models.CharField(max_length=20, choices=[(scope.value, scope.value) for scope in Scope])
+    subject_id = models.UUIDField(null=True)
+    epoch = models.PositiveIntegerField()
+    wrapped = models.BinaryField(null=True)
+    created_at = models.DateTimeField()
+    destroyed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "audit_data_key"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["subject_id", "clinic_id", "scope"],
+                condition=models.Q(subject_id__isnull=False),
+                name="one_living_key_per_subject",
+            ),
+            models.UniqueConstraint(
+                fields=["clinic_id", "scope"],
+                condition=models.Q(subject_id__isnull=True, destroyed_at__isnull=True),
+                name="one_living_key_per_clinic",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(wrapped__isnull=False, destroyed_at__isnull=True)
+                | models.Q(wrapped__isnull=True, destroyed_at__isnull=False, subject_id__isnull=True),
+                name="data_key_is_there_or_a_tombstone",
+            ),
+        ]
+
+
+__all__ = ["AuditEntry", "AuditGuard", "AuditLog", "ClinicKey", "DataKey"]

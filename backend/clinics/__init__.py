@@ -1,0 +1,1 @@
+"""The clinics on this installation, strictly apart, and who works in which."""

@@ -1,0 +1,152 @@
+"""Typed readers for settings: environment in, a value or a loud refusal out.
+
+Each setting is declared once, by calling a reader in settings.py; the declarations are what `manage.py
+settings_reference` prints. `NAME_FILE` may hold the path of a file with the value instead of `NAME` (secrets mounted as
+files).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+PREFIX: Final = "ACCORD_"
+TRUE: Final = frozenset({"1", "true", "yes", "on"})
+FALSE: Final = frozenset({"0", "false", "no", "off"})
+
+
+class SettingRefused(Exception):
+    """A setting is missing or can not be read; the sentence names it and what it should look like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One setting, as the reference lists it."""
+
+    name: str
+    kind: str
+    default: str
+    meaning: str
+
+
+DECLARED: Final[dict[str, Declared]] = {}
+
+
+def _raw(name: str, *, kind: str, default: str, meaning: str) -> str | None:
+    full = PREFIX + name
+    DECLARED[full] = Declared(full, kind, default, meaning)
+    given, path = os.environ.get(full), os.environ.get(f"{full}_FILE")
+    if given is not None and path is not None:
+        raise SettingRefused(f"{full} and {full}_FILE are both set: keep one of them.")
+    if path is not None:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingRefused(f"{full}_FILE names a file that can not be read ({error.strerror}).") from error
+    return given
+
+
+def text(name: str, *, default: str = "", meaning: str, shown: str | None = None) -> str:
+    """A text; `shown` replaces the default in the reference."""
+    value = _raw(name, kind="text", default=shown if shown is not None else default, meaning=meaning)
+    return default if value is None else value
+
+
+def flag(name: str, *, default: bool, meaning: str) -> bool:
+    """Yes or no; anything else is refused."""
+    value = _raw(name, kind="yes/no", default="yes" if default else "no", meaning=meaning)
+    if value is None:
+        return default
+    if value.lower() in TRUE:
+        return True
+    if value.lower() in FALSE:
+        return False
+    raise SettingRefused(f"{PREFIX}{name} must be yes or no, not what it holds now.")
+
+
+def whole(name: str, *, default: int, at_least: int = 0, meaning: str) -> int:
+    """A whole number, not below `at_least`."""
+    value = _raw(name, kind="number", default=str(default), meaning=meaning)
+    if value is None:
+        return default
+    try:
+        number = int(value)
+    except ValueError as error:
+        raise SettingRefused(f"{PREFIX}{name} must be a whole number.") from error
+    if number < at_least:
+        raise SettingRefused(f"{PREFIX}{name} must be {at_least} or more.")
+    return number
+
+
+def listed(name: str, *, default: tuple[str, ...] = (), meaning: str) -> list[str]:
+    """Several texts, separated by commas."""
+    value = _raw(name, kind="list", default=", ".join(default), meaning=meaning)
+    if value is None:
+        return list(default)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def folder(name: str, *, default: Path, shown: str, meaning: str) -> Path:
+    """A folder; it need not exist yet."""
+    value = _raw(name, kind="folder", default=shown, meaning=meaning)
+    return Path(value).expanduser().resolve() if value else default
+
+
+def choice(name: str, *, default: str, among: tuple[str, ...], meaning: str) -> str:
+    """One of a few words."""
+    value = _raw(name, kind=" | ".join(among), default=default, meaning=meaning)
+    if value is None:
+        return default
+    if value not in among:
+        raise SettingRefused(f"{PREFIX}{name} must be one of: {', '.join(among)}.")
+    return value
+
+
+def url(name: str, *, default: str = "", schemes: tuple[str, ...], meaning: str, shown: str | None = None) -> str:
+    """An address whose scheme is one of `schemes`; empty where there is none."""
+    value = _raw(name, kind="address", default=shown if shown is not None else default, meaning=meaning)
+    if not value:
+        return default
+    if urlsplit(value).scheme not in schemes:
+        raise SettingRefused(f"{PREFIX}{name} must be an address that starts with {' or '.join(s + '://' for s in schemes)}.")
+    return value
+
+
+def database(address: str, *, data_dir: Path) -> Mapping[str, object]:
+    """Django's description of a database, from an address such as `postgres://user:secret@host:5432/name`."""
+    if not address:
+        return _sqlite(data_dir / "accord.sqlite3")
+    parts = urlsplit(address)
+    if parts.scheme == "sqlite":
+        return _sqlite(Path(unquote(parts.path)))
+    if not parts.path.strip("/"):
+        raise SettingRefused(f"{PREFIX}DATABASE_URL names no database: it ends with /name.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "connect_timeout": 5,
+            "options": "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=10000",
+        },
+    }
+
+
+def _sqlite(path: Path) -> Mapping[str, object]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        "OPTIONS": {
+            # A writer takes its lock at the first statement: two of them wait in line instead of failing half-way.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+        },
+    }

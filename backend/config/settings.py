@@ -1,0 +1,230 @@
+"""Every setting, from the environment. `docs/reference/settings.md` is made from what is declared here."""
+
+import secrets
+from pathlib import Path
+
+from backend.config import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+
+def _kept_secret(data_dir: Path) -> str:
+    """The embedded default's own secret: made once, kept beside the data, readable by its owner only."""
+    path = data_dir / "secret-key"
+    if not path.exists():
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(48), encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()
+
+
+# Where it runs
+ACCORD_DATA_DIR = env.folder(
+    "DATA_DIR", default=BASE_DIR / "var", shown="var/", meaning="Folder for the embedded database, keys and sandbox."
+)
+DEBUG = env.flag("DEBUG", default=False, meaning="Show error pages with details. Never on a machine with patients' data.")
+ACCORD_PUBLIC_URL = env.url(
+    "PUBLIC_URL",
+    default="http://127.0.0.1:8000",
+    schemes=("http", "https"),
+    meaning="The address under which patients and staff reach this installation.",
+)
+ACCORD_PORT = env.whole("PORT", default=8000, meaning="The port bin/serve listens on.")
+ALLOWED_HOSTS = env.listed(
+    "ALLOWED_HOSTS", default=("127.0.0.1", "localhost", "[::1]"), meaning="Host names that are answered."
+)
+SECRET_KEY = env.text(
+    "SECRET_KEY",
+    meaning="Signs short-lived things such as form tokens; protects no patient data. Fifty random characters.",
+    shown="made at first start, in the data folder",
+) or _kept_secret(ACCORD_DATA_DIR)
+ACCORD_SECURE = ACCORD_PUBLIC_URL.startswith("https://")
+
+# Database, broker
+DATABASES = {
+    "default": dict(
+        env.database(
+            env.url(
+                "DATABASE_URL",
+                schemes=("postgres", "postgresql", "sqlite"),
+                meaning="The database. Unset: SQLite in the data folder.",
+                shown="SQLite in the data folder",
+            ),
+            data_dir=ACCORD_DATA_DIR,
+        )
+    )
+}
+ACCORD_BROKER_URL = env.url(
+    "BROKER_URL",
+    schemes=("redis", "rediss", "amqp", "amqps", "filesystem", "memory"),
+    meaning="Celery's broker; it carries wake-ups only. Unset: files in the data folder, no server needed.",
+    shown="files in the data folder",
+)
+
+# Keys
+ACCORD_KEY_PROVIDER = env.choice(
+    "KEY_PROVIDER", default="file", among=("file",), meaning="Where the topmost key is kept."
+)
+ACCORD_KEY_FILE = env.folder(
+    "KEY_FILE",
+    default=ACCORD_DATA_DIR / "keys" / "root.key",
+    shown="keys/root.key in the data folder",
+    meaning="The key file of the `file` provider: 32 bytes, mode 0400. Back it up apart from the database.",
+)
+
+# Carriers
+ACCORD_EMAIL_URL = env.url(
+    "EMAIL_URL",
+    schemes=("smtp",),
+    meaning="The SMTP server: smtp://user:secret@host:587?tls=starttls (tls: none, starttls, implicit).",
+)
+ACCORD_EMAIL_FROM = env.text(
+    "EMAIL_FROM", default="no-reply@accord.example", meaning="The sender address of e-mails."
+)
+ACCORD_TWILIO_API_URL = env.url(
+    "TWILIO_API_URL",
+    default="https://api.twilio.com",
+    schemes=("http", "https"),
+    meaning="The Twilio API, or what speaks like it.",
+)
+ACCORD_TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID", meaning="Twilio's account; unset: no SMS.")
+ACCORD_TWILIO_AUTH_TOKEN = env.text("TWILIO_AUTH_TOKEN", meaning="Twilio's secret.")
+ACCORD_TWILIO_FROM = env.text("TWILIO_FROM", default="Accord", meaning="Sender of SMS: a number or up to 11 characters.")
+ACCORD_FCM_API_URL = env.url(
+    "FCM_API_URL",
+    default="https://fcm.googleapis.com",
+    schemes=("http", "https"),
+    meaning="The Firebase Cloud Messaging API, or what speaks like it.",
+)
+ACCORD_FCM_CREDENTIALS = env.text("FCM_CREDENTIALS", meaning="Path of the service-account file; unset: no push.")
+ACCORD_BATCH_SIZE = env.whole("BATCH_SIZE", default=50, at_least=1, meaning="Messages a worker takes up at once.")
+ACCORD_LEASE_SECONDS = env.whole(
+    "LEASE_SECONDS", default=30, at_least=3, meaning="How long a worker may hold what it took up."
+)
+ACCORD_CALL_SECONDS = env.whole(
+    "CALL_SECONDS", default=10, at_least=1, meaning="The whole time one call to a carrier may take."
+)
+ACCORD_TICK_SECONDS = env.whole("TICK_SECONDS", default=10, at_least=1, meaning="Seconds between two looks for due messages.")
+
+# Django
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "drf_standardized_errors",
+    "backend.config.apps.AccordConfig",
+    "backend.audit.apps.AuditConfig",
+    "backend.attempts",
+    "backend.accounts",
+    "backend.clinics",
+    "backend.patients",
+    "backend.consent",
+    "backend.preferences",
+    "backend.messaging",
+    "backend.programmes",
+    "backend.api",
+    "backend.portal",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
+    "backend.api.requests.RequestIdMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "backend.config.urls"
+WSGI_APPLICATION = "backend.config.wsgi.application"
+AUTH_USER_MODEL = "accounts.Account"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+USE_TZ = True
+TIME_ZONE = "Europe/Paris"
+LANGUAGE_CODE = "fr"
+LANGUAGES = [("fr", "Français"), ("en", "English")]
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "static-collected"
+WHITENOISE_USE_FINDERS = True
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+# Headers
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT = ACCORD_SECURE
+SECURE_REDIRECT_EXEMPT = [r"^health$"]
+SECURE_HSTS_SECONDS = 31_536_000 if ACCORD_SECURE else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = ACCORD_SECURE
+SECURE_HSTS_PRELOAD = ACCORD_SECURE
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ACCORD_SECURE else None
+SESSION_COOKIE_SECURE = ACCORD_SECURE
+CSRF_COOKIE_SECURE = ACCORD_SECURE
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
+PERMISSIONS_POLICY: dict[str, list[str]] = {"camera": [], "geolocation": [], "microphone": [], "payment": [], "usb": []}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["backend.api.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["backend.api.permissions.DenyAll"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "backend.api.problems.handle",
+    "DEFAULT_THROTTLE_CLASSES": ["backend.api.throttling.PerToken", "backend.api.throttling.PerAddress"],
+    "DEFAULT_THROTTLE_RATES": {"token": "600/minute", "address": "60/minute"},
+    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_TOKEN": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Accord",
+    "DESCRIPTION": "Clinics keep in touch with their patients, only where the patient said yes.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "accord": {"level": "INFO"},
+        # Django's request logger writes the path of a failed request: paths hold ids only, never personal data.
+        "django.request": {"level": "ERROR"},
+    },
+}

@@ -1,0 +1,1 @@
+"""Purposes, notices, consent events and the states that follow from them."""

@@ -1,0 +1,108 @@
+"""Templates and their variants, and messages."""
+
+from django.db import models
+
+from backend.audit.guard import AppendOnly, Guarded
+from backend.patients.models import OfClinic, OfPatient
+from backend.policy.vocabulary import Channel, Language, MessageState, Tone
+from backend.vault.fields import SealedField
+from backend.vault.identifiers import new_id
+
+
+class TemplateVersion(Guarded):
+    """One published version of a template: never changed, so that every message can show what it was made of."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    clinic = models.ForeignKey("clinics.Clinic", on_delete=models.PROTECT, related_name="+")
+    slug = models.SlugField(max_length=60)
+    number = models.PositiveIntegerField()
+    purpose = models.ForeignKey("consent.Purpose", on_delete=models.PROTECT, related_name="+")
+    published_at = models.DateTimeField()
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "messaging_template_version"
+        constraints = [
+            *Guarded.Meta.constraints,
+            AppendOnly(name="messaging_template_version_append_only"),
+            models.UniqueConstraint(fields=["clinic", "slug", "number"], name="a_template_version_once"),
+        ]
+
+
+class TemplateVariant(Guarded):
+    """The words of a template for one channel, language and tone, and their discreet form for a lock screen."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, related_name="variants")
+    channel = models.CharField(max_length=10, choices=[(one.value, one.value) for one in Channel])
+    language = models.CharField(max_length=2, choices=[(one.value, one.value) for one in Language])
+    tone = models.CharField(max_length=10, choices=[(one.value, one.value) for one in Tone])
+    subject = models.CharField(max_length=200, blank=True)
+    body = models.TextField()
+    discreet_subject = models.CharField(max_length=200, blank=True)
+    discreet_body = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "messaging_template_variant"
+        constraints = [
+            *Guarded.Meta.constraints,
+            AppendOnly(name="messaging_template_variant_append_only"),
+            models.UniqueConstraint(fields=["version", "channel", "language", "tone"], name="a_variant_once"),
+        ]
+
+
+class Message(OfPatient):
+    """One message to one patient: planned, decided upon, handed over or withheld, and why."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    enrolment_id = models.UUIDField()
+    programme_id = models.UUIDField()
+    occasion = models.ForeignKey("patients.Occasion", on_delete=models.PROTECT, related_name="+")
+    occasion_starts_at = models.DateTimeField(null=True)
+    step = models.CharField(max_length=40)
+    occurrence = models.CharField(max_length=40)
+    purpose = models.ForeignKey("consent.Purpose", on_delete=models.PROTECT, related_name="+")
+    channel = models.CharField(max_length=10, choices=[(one.value, one.value) for one in Channel])
+    contact_point = models.ForeignKey("patients.ContactPoint", null=True, on_delete=models.PROTECT, related_name="+")
+    template_version = models.ForeignKey(TemplateVersion, null=True, on_delete=models.PROTECT, related_name="+")
+    language = models.CharField(max_length=2)
+    tone = models.CharField(max_length=10)
+    due_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    state = models.CharField(max_length=12, choices=[(state.value, state.value) for state in MessageState])
+    verdict = models.JSONField(default=dict)
+    planned_at = models.DateTimeField()
+    claimed_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    carrier = models.CharField(max_length=20, blank=True)
+    carrier_reference = models.CharField(max_length=200, blank=True)
+    failure = models.CharField(max_length=40, blank=True)
+    sent_text = SealedField(null=True)
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "messaging_message"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["enrolment_id", "step", "occurrence"], name="a_step_makes_one_message"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at", "id"],
+                condition=models.Q(state__in=["planned", "deferred"]),
+                name="message_due",
+            ),
+            models.Index(fields=["patient", "-due_at"], name="message_of_patient"),
+            models.Index(fields=["clinic", "state", "due_at"], name="message_of_clinic"),
+            models.Index(fields=["occasion"], name="message_of_occasion"),
+            models.Index(
+                fields=["patient", "claimed_at"],
+                condition=models.Q(state__in=["handing_over", "sent", "delivered", "in_doubt"]),
+                name="message_counted",
+            ),
+        ]

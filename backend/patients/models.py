@@ -1,0 +1,218 @@
+"""The data subject, and everything that is known of one. Whatever names or reaches a person is sealed."""
+
+from typing import Any, Self
+from uuid import UUID
+
+from django.db import models
+
+from backend.audit.guard import Guarded
+from backend.policy.vocabulary import ContactStatus, Language
+from backend.vault.fields import SealedField
+from backend.vault.identifiers import new_id
+
+
+class OfClinic(models.QuerySet[Any]):
+    """Rows that belong to one clinic: there is no way to ask without saying which."""
+
+    def in_clinic(self, clinic_id: UUID) -> Self:
+        """This clinic's rows only."""
+        return self.filter(clinic_id=clinic_id)
+
+
+class OfPatient(Guarded):
+    """A row about one patient, sealed under that patient's key."""
+
+    clinic = models.ForeignKey("clinics.Clinic", on_delete=models.PROTECT, related_name="+")
+    patient = models.ForeignKey("patients.Patient", on_delete=models.PROTECT, related_name="%(class)ss")
+
+    class Meta(Guarded.Meta):
+        abstract = True
+
+    @property
+    def sealing_subject(self) -> UUID:
+        """The patient under whose key this row is sealed."""
+        return self.patient_id
+
+
+class Patient(Guarded):
+    """One patient of one clinic."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    clinic = models.ForeignKey("clinics.Clinic", on_delete=models.PROTECT, related_name="+")
+    family_name = SealedField(null=True)
+    family_name_index = models.BinaryField(null=True)
+    given_names = SealedField(null=True)
+    birth_date = SealedField(null=True)
+    address = SealedField(null=True)
+    language = models.CharField(
+        max_length=2, null=True, choices=[(language.value, language.value) for language in Language]
+    )
+    is_active = models.BooleanField(default=True)
+    deceased_at = models.DateTimeField(null=True)
+    is_deceased = models.BooleanField(default=False)
+    restricted_at = models.DateTimeField(null=True)
+    erased_at = models.DateTimeField(null=True)
+    source_digest = models.BinaryField(null=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "patients_patient"
+        constraints = [*Guarded.Meta.constraints]
+        indexes = [
+            models.Index(fields=["clinic", "family_name_index"], name="patient_by_family_name"),
+            models.Index(fields=["clinic", "id"], name="patient_of_clinic"),
+        ]
+
+    @property
+    def sealing_subject(self) -> UUID:
+        """The patient under whose key this row is sealed."""
+        return self.id
+
+
+class PatientIdentifier(OfPatient):
+    """How another system names this patient. Equal within a clinic means: the same patient."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    system = models.CharField(max_length=200)
+    value = SealedField()
+    value_index = models.BinaryField()
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "patients_identifier"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(fields=["clinic", "value_index"], name="an_identifier_names_one_patient"),
+        ]
+
+
+class Representative(OfPatient):
+    """A parent, guardian or carer of a patient."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    source_index = models.BinaryField()
+    relationship = models.CharField(max_length=20)
+    family_name = SealedField(null=True)
+    given_names = SealedField(null=True)
+    is_active = models.BooleanField(default=True)
+    source_digest = models.BinaryField(null=True)
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "patients_representative"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(fields=["clinic", "source_index"], name="a_representative_once"),
+        ]
+
+
+class ContactKind(models.TextChoices):
+    """What kind of address a contact point is."""
+
+    PHONE = "phone"
+    EMAIL = "email"
+    PUSH = "push"
+
+
+class ContactPoint(OfPatient):
+    """One way to reach a patient: kept even where it can not be used, and used only once verified or attested."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=10, choices=ContactKind.choices)
+    value = SealedField()
+    value_index = models.BinaryField()
+    takes_sms = models.BooleanField(default=False)
+    status = models.CharField(max_length=12, choices=[(status.value, status.value) for status in ContactStatus])
+    reason = models.CharField(max_length=40, blank=True)
+    how = models.CharField(max_length=40, blank=True)
+    confirmed_at = models.DateTimeField(null=True)
+    code_digest = models.BinaryField(null=True)
+    code_expires_at = models.DateTimeField(null=True)
+    code_tries = models.PositiveSmallIntegerField(default=0)
+    rank = models.PositiveSmallIntegerField(default=0)
+    representative = models.ForeignKey(Representative, null=True, on_delete=models.PROTECT, related_name="+")
+    from_source = models.BooleanField(default=False)
+    ended_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "patients_contact_point"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["patient", "kind", "value_index"],
+                condition=models.Q(ended_at__isnull=True),
+                name="a_contact_point_once",
+            ),
+            models.UniqueConstraint(
+                fields=["clinic", "value_index"],
+                condition=models.Q(kind="push", ended_at__isnull=True),
+                name="a_device_belongs_to_one_patient",
+            ),
+        ]
+        indexes = [models.Index(fields=["clinic", "value_index"], name="contact_point_by_value")]
+
+
+class OccasionKind(models.TextChoices):
+    """What a step of a programme may count from."""
+
+    APPOINTMENT = "appointment"
+    IMMUNISATION = "immunisation"
+    ENCOUNTER = "encounter"
+
+
+class Occasion(OfPatient):
+    """An appointment, an immunisation, an encounter. `topic` is a coarse code that can not be a diagnosis."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    source_index = models.BinaryField()
+    kind = models.CharField(max_length=20, choices=OccasionKind.choices)
+    topic = models.CharField(max_length=40, blank=True)
+    status = models.CharField(max_length=20)
+    starts_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    details = SealedField(null=True)
+    source_digest = models.BinaryField(null=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "patients_occasion"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(fields=["clinic", "source_index"], name="an_occasion_once"),
+        ]
+        indexes = [
+            models.Index(fields=["clinic", "kind", "topic", "starts_at"], name="occasion_by_time"),
+            models.Index(fields=["patient", "kind", "topic", "starts_at"], name="occasion_of_patient"),
+        ]
+
+
+class ImportRun(Guarded):
+    """One import: what came of it, in numbers. The report row by row goes to whoever asked for the import."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    clinic = models.ForeignKey("clinics.Clinic", on_delete=models.PROTECT, related_name="+")
+    source = models.CharField(max_length=20)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    created = models.PositiveIntegerField(default=0)
+    updated = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    unusable = models.PositiveIntegerField(default=0)
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "patients_import_run"
+        constraints = [*Guarded.Meta.constraints]

@@ -1,0 +1,26 @@
+"""What happens to patients, their contact points, representatives and occasions."""
+
+from backend.patients.operations.contact_points import (
+    CodeRefused,
+    add_contact_point,
+    attest_contact_point,
+    register_device,
+    remove_contact_point,
+    remove_device,
+    verify_contact_point,
+)
+from backend.patients.operations.importing import ImportCounts, ImportRow, RowOutcome, import_records
+
+__all__ = [
+    "CodeRefused",
+    "ImportCounts",
+    "ImportRow",
+    "RowOutcome",
+    "add_contact_point",
+    "attest_contact_point",
+    "import_records",
+    "register_device",
+    "remove_contact_point",
+    "remove_device",
+    "verify_contact_point",
+]

@@ -1,0 +1,1 @@
+"""Patients' own pages. For now the start page."""

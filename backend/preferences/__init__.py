@@ -1,0 +1,1 @@
+"""How a patient wants to be contacted. Preferences only ever narrow what consent permits."""

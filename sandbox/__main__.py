@@ -31,7 +31,7 @@ def main() -> int:
         http_port=options.http_port,
     )
     with sandbox:
-        print(  # noqa: T201 - this line is what the command is for
+        print(
             f"Sandbox, nothing is sent to anyone: inbox {sandbox.inbox_url} e-mail {sandbox.email_url} "
             f"Twilio {sandbox.twilio_url} FCM {sandbox.fcm_url} FCM credentials {sandbox.fcm_credentials}",
             flush=True,

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import secrets
 import threading
 import time
@@ -17,14 +18,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from sandbox.credentials import CLIENT_EMAIL, PROJECT_ID, public_key_of
 from sandbox.faults import Fault, Faults
 from sandbox.store import Received, Store
-from sandbox.web import Answer, NoAnswer, Request, Response, broken_answer, json_response, retry_after
+from sandbox.web import Answer, NoAnswer, Request, Response, broken_answer, delay_of, json_response, retry_after
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+# Google's own library writes this audience whatever token_uri the service account names.
+GOOGLE_AUDIENCE = "https://oauth2.googleapis.com/token"
 TOKEN_SECONDS = 3600
 CLOCK_SKEW_SECONDS = 300
 JWT_PARTS = 3
 UNREGISTERED_PREFIX = "unregistered"
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
+SEND_PATH = re.compile(r"/v1/projects/([^/]+)/messages:send")
 TARGETS = ("token", "fid", "topic", "condition")
 
 
@@ -34,6 +38,26 @@ class TokenRefusal(Exception):
     def __init__(self, code: str, description: str) -> None:
         super().__init__(description)
         self.code = code
+
+
+class FcmError(Exception):
+    """An error in Google's shape; it holds what the answer says."""
+
+    def __init__(
+        self, code: int, status: str, error_code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.error_code = error_code
+        self.headers = headers or {}
+
+    def response(self) -> Response:
+        """The error as JSON."""
+        error: dict[str, object] = {"code": self.code, "message": str(self), "status": self.status}
+        if self.error_code:
+            error["details"] = [{"@type": FCM_ERROR, "errorCode": self.error_code}]
+        return json_response({"error": error}, status=self.code, headers=self.headers)
 
 
 class FcmApi:
@@ -49,35 +73,36 @@ class FcmApi:
 
     def answer(self, request: Request) -> Answer:
         """Answer one request of a client."""
-        if request.method == "POST" and request.path == "/token":
-            return self._token(request)
-        if request.method == "POST" and request.path == f"/v1/projects/{PROJECT_ID}/messages:send":
-            return self._send(request)
-        if request.path.startswith("/v1/projects/") and request.path.endswith("/messages:send"):
-            return _error(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH", "This account may not send for this project.")
-        return _error(404, "NOT_FOUND", "", "Requested entity was not found.")
+        try:
+            if request.method == "POST" and request.path == "/token":
+                return self._token(request)
+            if request.method == "POST" and (found := SEND_PATH.fullmatch(request.path)):
+                return self._send(request, project=found[1])
+            return FcmError(404, "NOT_FOUND", "", "Requested entity was not found.").response()
+        except FcmError as error:
+            return error.response()
+        except TokenRefusal as refusal:
+            return json_response({"error": refusal.code, "error_description": str(refusal)}, status=400)
 
     def _token(self, request: Request) -> Answer:
         fault = self._faults.take("push", on="token")
+        match fault:
+            case Fault(kind="rate_limited"):
+                return json_response({"error": "rate_limit_exceeded"}, status=429, headers=retry_after(fault))
+            case Fault(kind="http_500"):
+                return json_response({"error": "internal_failure"}, status=500)
+            case Fault(kind="auth"):
+                raise TokenRefusal("invalid_grant", "Invalid grant: account not found")
         if (broken := broken_answer(fault, status=200)) is not None:
             return broken
-        if fault is not None and fault.kind == "rate_limited":
-            return json_response({"error": "rate_limit_exceeded"}, status=429, headers=retry_after(fault))
-        if fault is not None and fault.kind == "http_500":
-            return json_response({"error": "internal_failure"}, status=500)
-        try:
-            if fault is not None and fault.kind == "auth":
-                raise TokenRefusal("invalid_grant", "Invalid grant: account not found")
-            self._check_grant(request.form())
-        except TokenRefusal as refusal:
-            return json_response({"error": refusal.code, "error_description": str(refusal)}, status=400)
+        self._check_grant(request.form())
         token = f"sandbox.{secrets.token_urlsafe(32)}"
         now = time.monotonic()
         with self._lock:
             self._tokens = {known: end for known, end in self._tokens.items() if end > now}
             self._tokens[token] = now + TOKEN_SECONDS
         body = {"access_token": token, "expires_in": TOKEN_SECONDS, "token_type": "Bearer"}
-        return json_response(body, delay=_delay(fault))
+        return json_response(body, delay=delay_of(fault))
 
     def _check_grant(self, form: Mapping[str, str]) -> None:
         """Raise TokenRefusal unless the form holds an assertion as RFC 7523 asks, signed with our key."""
@@ -104,44 +129,60 @@ class FcmApi:
         issued, expires = claims.get("iat"), claims.get("exp")
         if claims.get("iss") != CLIENT_EMAIL:
             raise TokenRefusal("invalid_grant", "Invalid grant: account not found")
-        if claims.get("aud") != self._token_uri:
+        if claims.get("aud") not in (self._token_uri, GOOGLE_AUDIENCE):
             raise TokenRefusal("invalid_grant", "Invalid JWT: Failed audience check.")
         if not isinstance(issued, int | float) or not isinstance(expires, int | float):
             raise TokenRefusal("invalid_grant", "Invalid JWT: iat and exp are required.")
         in_time = issued - CLOCK_SKEW_SECONDS <= now < expires + CLOCK_SKEW_SECONDS
         if not in_time or expires - issued > TOKEN_SECONDS:
-            raise TokenRefusal("invalid_grant", "Invalid JWT: Token must be a short-lived token in a reasonable timeframe.")
+            raise TokenRefusal(
+                "invalid_grant", "Invalid JWT: Token must be a short-lived token in a reasonable timeframe."
+            )
         if not claims.get("scope"):
             raise TokenRefusal("invalid_scope", "Empty or missing scope not allowed.")
 
-    def _send(self, request: Request) -> Answer:
+    def _send(self, request: Request, *, project: str) -> Answer:
+        self._check_bearer(request)
+        if project != PROJECT_ID:
+            raise FcmError(
+                403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH", "This account may not send for this project."
+            )
+        fault = self._faults.take("push")
+        if (broken := broken_answer(fault, status=200)) is not None:
+            return broken
+        if fault is not None:
+            _fail(fault)
+        envelope, target = _read(request.body)
+        name = f"projects/{PROJECT_ID}/messages/{secrets.token_hex(16)}"
+        if not envelope.get("validate_only", envelope.get("validateOnly", False)):
+            self._store.add(_received(request, envelope, target=target, name=name))
+        if fault is not None and fault.kind == "accept_then_hang":
+            return NoAnswer(reset=False)
+        return json_response({"name": name}, delay=delay_of(fault))
+
+    def _check_bearer(self, request: Request) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         with self._lock:
             known = self._tokens.get(token, 0.0) > time.monotonic()
         if scheme.lower() != "bearer" or not known:
-            return _unauthenticated()
-        fault = self._faults.take("push")
-        failed = broken_answer(fault, status=200) or _failure(fault)
-        if failed is not None:
-            return failed
-        try:
-            envelope = json.loads(request.body)
-        except ValueError:
-            return _invalid("Invalid JSON payload received.")
-        message = envelope.get("message") if isinstance(envelope, dict) else None
-        if not isinstance(message, dict):
-            return _invalid("Invalid value at 'message'.")
-        targets = [name for name in TARGETS if isinstance(message.get(name), str) and message[name]]
-        if len(targets) != 1:
-            return _invalid("Exactly one of token, fid, topic or condition is required.")
-        if message[targets[0]].startswith(UNREGISTERED_PREFIX):
-            return _unregistered()
-        name = f"projects/{PROJECT_ID}/messages/{secrets.token_hex(16)}"
-        if not envelope.get("validate_only", envelope.get("validateOnly", False)):
-            self._store.add(_received(request, envelope, target=targets[0], name=name))
-        if fault is not None and fault.kind == "accept_then_hang":
-            return NoAnswer(reset=False)
-        return json_response({"name": name}, delay=_delay(fault))
+            raise _unauthenticated()
+
+
+def _read(body: bytes) -> tuple[dict[str, Any], str]:
+    """The request as JSON, and which of the four ways to name a recipient it uses."""
+    try:
+        envelope = json.loads(body)
+    except ValueError as error:
+        raise _invalid("Invalid JSON payload received.") from error
+    message = envelope.get("message") if isinstance(envelope, dict) else None
+    if not isinstance(message, dict):
+        raise _invalid("Invalid value at 'message'.")
+    targets = [name for name in TARGETS if isinstance(message.get(name), str) and message[name]]
+    if len(targets) != 1:
+        raise _invalid("Exactly one of token, fid, topic or condition is required.")
+    if message[targets[0]].startswith(UNREGISTERED_PREFIX):
+        raise _unregistered()
+    return envelope, targets[0]
 
 
 def _received(request: Request, envelope: Mapping[str, Any], *, target: str, name: str) -> Received:
@@ -175,45 +216,28 @@ def _unpadded(part: str) -> bytes:
     return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
 
 
-def _delay(fault: Fault | None) -> float:
-    return fault.seconds if fault is not None and fault.kind == "slow" else 0.0
+def _fail(fault: Fault) -> None:
+    match fault.kind:
+        case "http_500":
+            raise FcmError(500, "INTERNAL", "INTERNAL", "Internal error encountered.")
+        case "rate_limited":
+            raise FcmError(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded.", retry_after(fault))
+        case "refuse_address":
+            raise _invalid("The registration token is not a valid FCM registration token")
+        case "unregistered":
+            raise _unregistered()
+        case "auth":
+            raise _unauthenticated()
 
 
-def _failure(fault: Fault | None) -> Response | None:
-    match fault:
-        case Fault(kind="http_500"):
-            return _error(500, "INTERNAL", "INTERNAL", "Internal error encountered.")
-        case Fault(kind="rate_limited"):
-            headers = retry_after(fault)
-            return _error(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded.", headers=headers)
-        case Fault(kind="refuse_address"):
-            return _invalid("The registration token is not a valid FCM registration token")
-        case Fault(kind="unregistered"):
-            return _unregistered()
-        case Fault(kind="auth"):
-            return _unauthenticated()
-        case _:
-            return None
+def _invalid(message: str) -> FcmError:
+    return FcmError(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT", message)
 
 
-def _invalid(message: str) -> Response:
-    return _error(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT", message)
+def _unregistered() -> FcmError:
+    return FcmError(404, "NOT_FOUND", "UNREGISTERED", "Requested entity was not found.")
 
 
-def _unregistered() -> Response:
-    return _error(404, "NOT_FOUND", "UNREGISTERED", "Requested entity was not found.")
-
-
-def _unauthenticated() -> Response:
+def _unauthenticated() -> FcmError:
     message = "Request had invalid authentication credentials. Expected OAuth 2 access token."
-    return _error(401, "UNAUTHENTICATED", "", message, headers={"WWW-Authenticate": 'Bearer realm="sandbox"'})
-
-
-def _error(
-    code: int, status: str, error_code: str, message: str, *, headers: Mapping[str, str] | None = None
-) -> Response:
-    details = [{"@type": FCM_ERROR, "errorCode": error_code}] if error_code else []
-    error: dict[str, object] = {"code": code, "message": message, "status": status}
-    if details:
-        error["details"] = details
-    return json_response({"error": error}, status=code, headers=headers)
+    return FcmError(401, "UNAUTHENTICATED", "", message, {"WWW-Authenticate": 'Bearer realm="sandbox"'})

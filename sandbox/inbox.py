@@ -23,7 +23,8 @@ SECURITY = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+    "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "form-action 'self'"  # stands last: the origins of one-click buttons follow
 )
 # Mail is drawn with the styles it brings and the pictures inside it. Nothing is fetched and nothing runs; links open
 # in a window of their own, as they do in a mailbox.
@@ -31,7 +32,8 @@ MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
 )
-LINKS_OUTSIDE = b'<base target="_blank">'
+# Ahead of what the mail brings, so that it holds; the doctype keeps browsers out of their quirks mode.
+MAIL_START = b'<!doctype html><base target="_blank">'
 
 
 class Inbox:
@@ -46,19 +48,21 @@ class Inbox:
         if not self._is_for_us(request):
             # A page elsewhere could otherwise point its own name at this machine and read the inbox.
             return _plain(421, "This sandbox does not answer under this name.")
-        if request.method == "POST" and request.path == "/inbox/clear":
-            return self._clear(request)
-        if request.method not in {"GET", "HEAD"}:
-            return _plain(405, "Only GET works here.")
-        if request.path == "/inbox":
-            return self._page(request)
-        if request.path == "/inbox.json":
-            return self._json(request)
-        if request.path == "/inbox.css":
-            return Response(body=_style(), content_type="text/css; charset=utf-8", headers=SECURITY)
-        if part := HTML_PART.fullmatch(request.path):
-            return self._html_part(int(part[1]))
-        return _plain(404, "There is nothing here. The inbox is at /inbox.")
+        read = request.method in {"GET", "HEAD"}
+        match request.path:
+            case "/inbox/clear" if request.method == "POST":
+                answer = self._clear(request)
+            case "/inbox" if read:
+                answer = self._page(request)
+            case "/inbox.json" if read:
+                answer = self._json(request)
+            case "/inbox.css" if read:
+                answer = Response(body=_style(), content_type="text/css; charset=utf-8", headers=SECURITY)
+            case path if read and (part := HTML_PART.fullmatch(path)):
+                answer = self._html_part(int(part[1]))
+            case _:
+                answer = _plain(404, "There is nothing here. The inbox is at /inbox.")
+        return answer
 
     def _is_for_us(self, request: Request) -> bool:
         host = re.sub(r":[0-9]+$", "", request.headers.get("Host", "")).strip("[]").lower()
@@ -105,10 +109,7 @@ class Inbox:
         if not found or not found[0].html:
             return _plain(404, "There is no HTML part under this address.")
         headers = {**SECURITY, "Content-Security-Policy": MAIL_POLICY}
-        body = LINKS_OUTSIDE + found[0].html.encode("utf-8", "replace")
-        # The base element stands before the doctype; browsers then fall back to quirks, so the doctype is put first.
-        if found[0].html.lstrip()[:9].lower() == "<!doctype":
-            body = b"<!doctype html>" + body
+        body = MAIL_START + found[0].html.encode("utf-8", "replace")
         return Response(body=body, content_type="text/html; charset=utf-8", headers=headers)
 
     def _clear(self, request: Request) -> Response:
@@ -161,7 +162,9 @@ def _positive(text: str, otherwise: int) -> int:
 
 
 def _plain(status: int, text: str) -> Response:
-    return Response(status=status, body=text.encode("utf-8"), content_type="text/plain; charset=utf-8", headers=SECURITY)
+    return Response(
+        status=status, body=text.encode("utf-8"), content_type="text/plain; charset=utf-8", headers=SECURITY
+    )
 
 
 @cache

@@ -17,7 +17,7 @@ class Html(str):
 Child = Html | str | None
 
 
-def element(name: str, *children: Child, **attributes: Attribute) -> Html:
+def element(name: str, /, *children: Child, **attributes: Attribute) -> Html:
     """One element. A trailing underscore of an attribute's name is dropped, other underscores become hyphens.
 
     None and False leave an attribute out, True writes it without a value. A child of None is left out.

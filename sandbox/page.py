@@ -3,23 +3,17 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parseaddr
 from itertools import groupby
 from urllib.parse import urlencode, urlsplit
 
+from sandbox.language import language_of
 from sandbox.markup import Html, element, joined
 from sandbox.segments import size_of
 from sandbox.store import Headers, Received
 
 NAMES = {"push": "Push", "sms": "SMS", "email": "E-mail"}
 LINK = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]")
-FRENCH = frozenset(
-    "le la les des du un une et est vous votre vos nous notre pour avec dans sur par pas ne au aux ce cette mon ma "
-    "bonjour rendez rappel merci clinique arrêter répondez à où être voir".split()
-)
-ENGLISH = frozenset(
-    "the a an and is are you your we our for with in on by not to of this that my hello appointment reminder thank "
-    "clinic stop reply at or from see".split()
-)
 SECRET_HEADERS = frozenset({"authorization"})
 
 
@@ -113,9 +107,7 @@ def _filters(listing: Listing) -> Html:
         method="get",
         action="/inbox",
     )
-    return element(
-        "div", element("nav", element("ul", *links), aria_label="Channels"), form, class_="filters"
-    )
+    return element("div", element("nav", element("ul", *links), aria_label="Channels"), form, class_="filters")
 
 
 def _messages(listing: Listing) -> Iterator[Html]:
@@ -163,12 +155,11 @@ def _empty(listing: Listing) -> Html:
 
 def _message(received: Received) -> Html:
     drawn = {"push": _push, "sms": _sms, "email": _email}[received.channel](received)
-    title = f"{NAMES[received.channel]} from {received.sender or 'nobody'}"
     return element(
         "article",
         element(
             "header",
-            element("h3", title, id=f"m{received.number}"),
+            element("h3", _title(received), id=f"m{received.number}"),
             element("p", _moment(received, "%-d %B %Y, %H:%M:%S"), class_="meta"),
         ),
         drawn,
@@ -176,6 +167,14 @@ def _message(received: Received) -> Html:
         class_=f"message {received.channel}",
         aria_labelledby=f"m{received.number}",
     )
+
+
+def _title(received: Received) -> str:
+    # Which app a notification belongs to is known to the phone, not to the message.
+    if received.channel == "push":
+        return "Push notification"
+    name, address = parseaddr(received.sender)
+    return f"{NAMES[received.channel]} from {name or address or received.sender or 'nobody'}"
 
 
 def _push(received: Received) -> Html:
@@ -206,8 +205,11 @@ def _push(received: Received) -> Html:
 
 def _sms(received: Received) -> Html:
     size = size_of(received.text)
-    parts = f"{size.segments} SMS" if size.segments == 1 else f"{size.segments} SMS joined"
+    joined_up = "" if size.segments == 1 else " joined"
     unit = "characters" if size.encoding == "GSM-7" else "16-bit units"
+    facts = [f"{size.segments} SMS{joined_up}", size.encoding, f"{size.units} {unit}"]
+    if size.costly:
+        facts.append(f"because of {' '.join(size.costly)}")
     return element(
         "div",
         element(
@@ -218,14 +220,18 @@ def _sms(received: Received) -> Html:
         ),
         element("p", _linked(received.text), class_="bubble", lang=language_of(received)),
         element("p", f"{received.received_at.astimezone():%H:%M}", class_="thread-time"),
-        element("p", f"{parts} · {size.encoding} · {size.units} {unit}", class_="thread-size"),
+        element("p", " · ".join(facts), class_="thread-size"),
         class_="thread",
     )
 
 
 def _email(received: Received) -> Html:
     language = language_of(received)
-    lines = [("From", received.sender), ("To", received.headers.get("To", received.to)), ("Date", received.headers.get("Date", ""))]
+    lines = [
+        ("From", received.sender),
+        ("To", received.headers.get("To", received.to)),
+        ("Date", received.headers.get("Date", "")),
+    ]
     plain = element(
         "div",
         element("h4", "Plain text"),
@@ -305,12 +311,17 @@ def _origin(address: str) -> str:
 
 def _details(received: Received) -> Html:
     rows = [element("tr", element("th", name, scope="row"), element("td", value)) for name, value in _facts(received)]
-    lines = [element("tr", element("th", name, scope="row"), element("td", value)) for name, value in redacted(received.headers)]
+    lines = [
+        element("tr", element("th", name, scope="row"), element("td", value))
+        for name, value in redacted(received.headers)
+    ]
     source = received.raw.decode("utf-8", "replace")
     kind = "Headers" if received.channel == "email" else "Headers of the request"
     return element(
         "div",
-        element("details", element("summary", kind), _scrolling(element("table", element("tbody", *rows, *lines)), kind)),
+        element(
+            "details", element("summary", kind), _scrolling(element("table", element("tbody", *rows, *lines)), kind)
+        ),
         element("details", element("summary", "Source"), _scrolling(element("pre", element("code", source)), "Source")),
         class_="details",
     )
@@ -333,19 +344,6 @@ def redacted(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Header lines without what signs a client in."""
     for name, value in headers.pairs if isinstance(headers, Headers) else headers.items():
         yield name, f"{value.partition(' ')[0]} •••" if name.lower() in SECRET_HEADERS else value
-
-
-def language_of(received: Received) -> str | None:
-    """The language tag of a message, as far as it says or shows; None means: as the page around it."""
-    data = received.payload.get("message", {}).get("data", {}) if received.channel == "push" else {}
-    said = received.headers.get("Content-Language", "") if received.channel == "email" else data.get("language", "")
-    if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", str(said)):
-        return str(said)
-    words = set(re.findall(r"[^\W\d_]+", f"{received.subject} {received.text}".lower()))
-    french, english = len(words & FRENCH), len(words & ENGLISH)
-    if french == english:
-        return None
-    return "fr" if french > english else "en"
 
 
 def _visibility(received: Received) -> str:

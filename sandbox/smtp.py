@@ -22,6 +22,7 @@ from sandbox.web import reset_on_close
 
 SIZE_LIMIT = 10 * 1024 * 1024
 MESSAGE_ID_HEADER = "X-Accord-Message"
+AT_SIGN_IN: tuple[FaultKind, ...] = ("auth",)
 AT_SENDER: tuple[FaultKind, ...] = ("auth", "rate_limited")
 AT_RECIPIENT: tuple[FaultKind, ...] = ("refuse_address", "unregistered")
 AT_DATA: tuple[FaultKind, ...] = ("http_500", "garbage", "reset", "hang", "slow", "accept_then_hang")
@@ -61,7 +62,7 @@ class _Authenticator:
 
     def __call__(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         del server, session, envelope, mechanism
-        refused = self._faults.take("email", kinds=("auth",)) is not None
+        refused = self._faults.take("email", kinds=AT_SIGN_IN) is not None
         return AuthResult(success=not refused and isinstance(data, LoginPassword), handled=False)
 
 
@@ -114,7 +115,7 @@ class _Handler:
             case Fault(kind="garbage"):
                 return "it works \x00 <html>"
             case Fault(kind="reset"):
-                if server.transport is not None:
+                if isinstance(server.transport, asyncio.WriteTransport):
                     reset_on_close(server.transport.get_extra_info("socket"))
                     server.transport.abort()
                 await _for_ever()
@@ -175,7 +176,9 @@ def received_from(envelope: Envelope) -> list[Received]:
 
 def unfolded(value: object) -> str:
     """A header as one line (RFC 5322, 2.2.3): the line breaks go, the blanks behind them stay."""
-    return re.sub(r"\r?\n", "", str(value))
+    # Headers may be UTF-8 as they stand (RFC 6532), which the parser keeps as escaped bytes.
+    text = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return re.sub(r"\r?\n", "", text)
 
 
 def _decoded(value: str) -> str:

@@ -128,15 +128,15 @@ class Store:
         """Keep a message, and give it back with its number."""
         values = (
             received.channel,
-            received.to,
-            received.sender,
-            received.subject,
-            received.text,
-            received.html,
+            *(
+                # Half a surrogate pair is text in Python and in JSON, but not in a database.
+                text.encode("utf-8", "replace").decode("utf-8")
+                for text in (received.to, received.sender, received.subject, received.text, received.html)
+            ),
             json.dumps(_pairs(received.headers)),
             received.raw,
             received.reference,
-            received.message_id,
+            received.message_id.encode("utf-8", "replace").decode("utf-8"),
             _stamp(received.received_at),
             received.monotonic,
             json.dumps(received.payload),

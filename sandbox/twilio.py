@@ -3,7 +3,6 @@
 import base64
 import binascii
 import hmac
-import math
 import re
 import secrets
 import time
@@ -17,7 +16,7 @@ from sandbox.credentials import TwilioAccount
 from sandbox.faults import Fault, Faults
 from sandbox.segments import size_of
 from sandbox.store import Received, Selection, Store
-from sandbox.web import Answer, Request, Response, broken_answer, json_response, retry_after
+from sandbox.web import Answer, NoAnswer, Request, Response, broken_answer, delay_of, json_response, retry_after
 
 API = "/2010-04-01"
 BODY_LIMIT = 1600
@@ -61,7 +60,9 @@ class TwilioApi:
             messages = f"{API}/Accounts/{self._account.sid}/Messages"
             if request.path == f"{messages}.json":
                 return self._create(request) if request.method == "POST" else self._list(request)
-            if request.method == "GET" and (found := re.fullmatch(rf"{messages}/(SM[0-9a-f]{{32}})\.json", request.path)):
+            if request.method == "GET" and (
+                found := re.fullmatch(rf"{messages}/(SM[0-9a-f]{{32}})\.json", request.path)
+            ):
                 return self._fetch(found[1], request)
             raise _not_found(request)
         except Refusal as refusal:
@@ -87,9 +88,8 @@ class TwilioApi:
         _check(form)
         received = self._store.add(_received(request, form))
         if fault is not None and fault.kind == "accept_then_hang":
-            return broken_answer(Fault(channel="sms", kind="hang"), status=201) or Response()
-        delay = fault.seconds if fault is not None and fault.kind == "slow" else 0.0
-        return json_response(self._resource(received, new=True), status=201, delay=delay)
+            return NoAnswer(reset=False)
+        return json_response(self._resource(received, new=True), status=201, delay=delay_of(fault))
 
     def _list(self, request: Request) -> Answer:
         fault = self._faults.take("sms", on="find")
@@ -99,7 +99,7 @@ class TwilioApi:
             _refuse(fault)
         size = min(max(_number(request.query.get("PageSize", ""), PAGE_SIZE), 1), PAGE_SIZE_LIMIT)
         page = _number(request.query.get("Page", ""), 0)
-        since, before = _days(request.query)
+        since, before = _bounds(request.query)
         selection = Selection(
             channel="sms",
             to=request.query.get("To", ""),
@@ -128,7 +128,7 @@ class TwilioApi:
             "end": max(page * size + len(shown) - 1, 0),
             "messages": [self._resource(received, new=False) for received in shown],
         }
-        return json_response(body, delay=fault.seconds if fault is not None and fault.kind == "slow" else 0.0)
+        return json_response(body, delay=delay_of(fault))
 
     def _fetch(self, sid: str, request: Request) -> Answer:
         fault = self._faults.take("sms", on="find")
@@ -139,8 +139,7 @@ class TwilioApi:
         found = self._store.received(Selection(channel="sms", reference=sid, limit=1))
         if not found:
             raise _not_found(request)
-        delay = fault.seconds if fault is not None and fault.kind == "slow" else 0.0
-        return json_response(self._resource(found[0], new=False), delay=delay)
+        return json_response(self._resource(found[0], new=False), delay=delay_of(fault))
 
     def _resource(self, received: Received, *, new: bool) -> dict[str, object]:
         uri = f"{API}/Accounts/{self._account.sid}/Messages/{received.reference}"
@@ -226,30 +225,28 @@ def _number(text: str, otherwise: int) -> int:
     return int(text) if text.isascii() and text.isdigit() else otherwise
 
 
-def _days(query: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
-    since, before = -math.inf, math.inf
-    for name, value in query.items():
-        if not name.startswith("DateSent") or not value:
-            continue
-        start, end = _span(value)
-        if name in {"DateSent", "DateSent>"}:
-            since = max(since, start.timestamp())
-        if name in {"DateSent", "DateSent<"}:
-            before = min(before, end.timestamp())
-    return (
-        None if math.isinf(since) else datetime.fromtimestamp(since, UTC),
-        None if math.isinf(before) else datetime.fromtimestamp(before, UTC),
-    )
+def _bounds(query: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
+    """The time span that the filters leave: from the first moment on, and before the second.
+
+    `DateSent` means the whole day in GMT, whatever hour the SDK writes behind it; `DateSent>` and `DateSent<` include
+    the moment they name, and a day stands for its first midnight.
+    """
+    day = _moment(query.get("DateSent", ""))
+    midnight = day and day.replace(hour=0, minute=0, second=0)
+    since = [midnight, _moment(query.get("DateSent>", ""))]
+    last = _moment(query.get("DateSent<", ""))
+    before = [midnight and midnight + timedelta(days=1), last and last + timedelta(seconds=1)]
+    return max(filter(None, since), default=None), min(filter(None, before), default=None)
 
 
-def _span(value: str) -> tuple[datetime, datetime]:
-    """The day or the second that a date filter means; both bounds of Twilio's filters are inclusive."""
+def _moment(value: str) -> datetime | None:
+    if not value:
+        return None
     try:
-        start = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
     except ValueError as error:
         raise Refusal(400, 20001, "Invalid DateSent filter") from error
-    start = start if start.tzinfo else start.replace(tzinfo=UTC)
-    return start, start + (timedelta(days=1) if "T" not in value else timedelta(seconds=1))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _unauthorised() -> Refusal:

@@ -86,6 +86,11 @@ def retry_after(fault: Fault) -> dict[str, str]:
     return {} if fault.retry_after is None else {"Retry-After": str(round(fault.retry_after))}
 
 
+def delay_of(fault: Fault | None) -> float:
+    """How long a fault holds the right answer back, in seconds."""
+    return fault.seconds if fault is not None and fault.kind == "slow" else 0.0
+
+
 def reset_on_close(connection: Any) -> None:
     """Make the next close of a socket a reset, so that the other side sees the connection break."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,0 +1,1 @@
+"""The demo: a clinic that never was, and its story."""

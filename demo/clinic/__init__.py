@@ -1,0 +1,1 @@
+"""The French demo clinic, as the FHIR files that its practice software would export."""

@@ -102,8 +102,8 @@ A folder of bulk NDJSON files, or a bundle sent to the API. A file is known by i
 `Patient.000.ndjson`, `patient_file_1.ndjson`), or else by the type that its first line names; files of other types are
 listed as ignored, with their number of lines. Patients are read before all that refers to them. A line is at most
 {lines.MAX_LINE_BYTES:,} bytes long, a name, number or code {NAME_LIMIT} characters, any other text {TEXT_LIMIT:,}; a
-resource has at most {resources.MOST_IDENTIFIERS} identifiers, {resources.MOST_TELECOMS} contact points, {resources.MOST_NAMES} names and {resources.MOST_GIVEN_NAMES}
-given names in each. What goes beyond is refused, not cut.
+resource has at most {resources.MOST_IDENTIFIERS} identifiers, {resources.MOST_TELECOMS} contact points and
+{resources.MOST_NAMES} names of {resources.MOST_GIVEN_NAMES} given names each. What goes beyond is refused, not cut.
 
 A reference to a patient is `Patient/ID`, an absolute address that ends like it, `urn:uuid:ID`,
 `Patient?identifier=SYSTEM|VALUE`, or an `identifier` with system and value.

@@ -105,7 +105,7 @@ _PRACTITIONERS: Final = frozenset({"Practitioner", "PractitionerRole"})
 Targets = Mapping[str, tuple[str, str]]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False)
 class _Reading:
     """One resource while it is read: what surrounds it, and what was unusable so far."""
 

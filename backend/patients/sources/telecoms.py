@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
+from email_validator.rfc_constants import EMAIL_MAX_LENGTH
 from phonenumbers import (
     CountryCodeSource,
     NumberParseException,
@@ -22,7 +23,9 @@ from backend.patients.sources.reasons import Why
 from backend.patients.sources.records import Telecom
 
 # Letters would be turned into digits as on a keypad, and "06... (her daughter)" is somebody else's telephone.
-_WRITTEN_AS_A_NUMBER: Final = re.compile(r"(?:tel\s*[:.]?\s*)?[+\d().\-/\s‐-―−]+", re.IGNORECASE)
+_WRITTEN_AS_A_NUMBER: Final = re.compile(r"(?:t[eé]l[:.\s]*)?[+\d().\-/\s‐-―−]+", re.IGNORECASE)
+
+_LONGEST_PHONE: Final = 100
 
 # Arcep keeps these ranges for films and examples. Demos use them, so they count as usable, whatever the numbering plan
 # of the library says of them: 06 39 98 is not assigned to an operator, so the library knows no mobile there.
@@ -79,7 +82,7 @@ class Normalised:
         return f"Normalised(•••, reason={self.reason})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Contact:
     """A contact point, where it stood in the source, and what it is recognised by."""
 
@@ -158,6 +161,8 @@ def normalise_email(text: str) -> Normalised:
     Only the form is checked, nobody is asked. The domains kept for examples (RFC 2606) count as usable: demos and tests
     use them, and their mail goes nowhere. The part before the @ has to be ASCII (SMTPUTF8 is not spoken everywhere).
     """
+    if len(text) > EMAIL_MAX_LENGTH:
+        return _unusable(text, Why.EMAIL_NOT_VALID)
     written = unicodedata.normalize("NFKC", text).strip()
     if written.lower().startswith("mailto:"):
         written = written[len("mailto:") :]
@@ -191,6 +196,8 @@ def _unusable(text: str, reason: Why) -> Normalised:
 
 
 def _parsed(text: str, region: str) -> PhoneNumber:
+    if len(text) > _LONGEST_PHONE:
+        raise Unreadable(Why.PHONE_TOO_LONG)
     written = unicodedata.normalize("NFKC", text).strip()
     if not _WRITTEN_AS_A_NUMBER.fullmatch(written):
         raise Unreadable(Why.PHONE_NOT_A_NUMBER)

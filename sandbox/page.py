@@ -52,7 +52,12 @@ def listing_page(listing: Listing) -> tuple[str, set[str]]:
         element(
             "main",
             element("h1", "Sandbox inbox"),
-            element("p", "Each message as the patient’s phone or mailbox would show it, newest first.", class_="lead"),
+            element(
+                "p",
+                "Each message as the patient’s phone or mailbox would show it, newest first. ",
+                element("a", "Refresh", href=_query(channel=listing.channel, to=listing.to)),
+                class_="lead",
+            ),
             _filters(listing),
             element("div", *_messages(listing), id="messages", tabindex="-1"),
             _turn_pages(listing),
@@ -100,7 +105,6 @@ def _filters(listing: Listing) -> Html:
             element("input", type="hidden", name="channel", value=listing.channel) if listing.channel else None,
             element("button", "Show"),
             element("a", "Everyone", href=_query(channel=listing.channel, to="")) if listing.to else None,
-            element("a", "Refresh", href=_query(channel=listing.channel, to=listing.to)),
             class_="row",
         ),
         element("datalist", *(element("option", value=recipient) for recipient in listing.recipients), id="recipients"),
@@ -310,26 +314,24 @@ def _origin(address: str) -> str:
 
 
 def _details(received: Received) -> Html:
-    rows = [element("tr", element("th", name, scope="row"), element("td", value)) for name, value in _facts(received)]
-    lines = [
-        element("tr", element("th", name, scope="row"), element("td", value))
-        for name, value in redacted(received.headers)
-    ]
-    source = received.raw.decode("utf-8", "replace")
-    kind = "Headers" if received.channel == "email" else "Headers of the request"
+    rows = [*_facts(received), *redacted(received.headers)]
+    lines = (element("tr", element("th", name, scope="row"), element("td", value)) for name, value in rows)
+    source = element("pre", element("code", received.raw.decode("utf-8", "replace")))
     return element(
         "div",
-        element(
-            "details", element("summary", kind), _scrolling(element("table", element("tbody", *rows, *lines)), kind)
+        _fold(
+            "Headers" if received.channel == "email" else "Headers of the request", received, element("table", *lines)
         ),
-        element("details", element("summary", "Source"), _scrolling(element("pre", element("code", source)), "Source")),
+        _fold("Source", received, source),
         class_="details",
     )
 
 
-def _scrolling(content: Html, name: str) -> Html:
-    # Wide content scrolls inside a region that the keyboard can reach.
-    return element("div", content, class_="scroll", role="region", aria_label=name, tabindex="0")
+def _fold(name: str, received: Received, content: Html) -> Html:
+    # Wide content scrolls inside a box that the keyboard can reach and that says what it is.
+    label = f"{name} of message {received.number}"
+    box = element("div", content, class_="scroll", role="group", aria_label=label, tabindex="0")
+    return element("details", element("summary", name), box)
 
 
 def _facts(received: Received) -> list[tuple[str, str]]:

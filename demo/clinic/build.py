@@ -526,9 +526,9 @@ IMMUNISATIONS: tuple[Json, ...] = (
     immunisation(27, 12, "2025-12-04", "GV25-0380", INFLUENZA_ATC),
     # Other vaccines, of which no influenza recall comes.
     immunisation(30, 2, "2025-10-16", "CV25-061", COVID_19),
-    immunisation(31, 7, "2025-10-21", "CV25-064", ((CVX, "213"),), "Vaccin contre la Covid-19"),
+    immunisation(31, 7, "2025-10-21", "CV25-064", COVID_19),
     immunisation(32, 4, "2025-09-30", "DT25-208", TETANUS),
-    immunisation(33, 1, "2025-10-09", "DT25-211", ((ATC, "J07CA02"),), "Rappel dTcaPolio"),
+    immunisation(33, 1, "2025-10-09", "DT25-211", TETANUS),
     immunisation(34, 3, "2024-05-14", "HP24-019", HPV),
     immunisation(35, 3, "2024-11-19", "HP24-077", HPV),
     immunisation(36, 5, "2018-05-23", "RR18-402", MEASLES),

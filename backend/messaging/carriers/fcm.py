@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CREDENTIALS: Final = ("client_email", "private_key", "project_id", "token_uri")
 
 # How an address says which of the two names of a device it is; a bare one is a registration token.
-_KINDS = re.compile(r"(?:(fid|token):)?([!-~]+)")
+_KINDS = re.compile(r"(?:(fid|token):)?+([!-~]+)")
 # FCM says in English, or in the name of a field, that it was the device it did not understand.
 _ABOUT_DEVICE = re.compile(r"registration[ _]token|installation[ _]id|message\.(token|fid)\b", re.IGNORECASE)
 

@@ -148,12 +148,13 @@ class _AccessToken(Credentials):
             raise RefreshError
         try:
             granted = json.loads(answer.body)
-            token, seconds = granted["access_token"], float(granted["expires_in"])
-        except (ValueError, TypeError, KeyError):
+            token = granted["access_token"]
+            until = now + timedelta(seconds=float(granted["expires_in"]))
+        except (ValueError, TypeError, KeyError, OverflowError):
             raise TransportError from None
         if answer.status != HTTPStatus.OK or not isinstance(token, str):
             raise TransportError
-        self.expiry = (now + timedelta(seconds=seconds)).replace(tzinfo=None)  # The library's clock is naive, in UTC.
+        self.expiry = until.replace(tzinfo=None)  # The library's clock is naive, in UTC.
         self.token = token
 
 

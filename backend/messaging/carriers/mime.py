@@ -82,8 +82,9 @@ def read_sender(sender: str) -> tuple[str, str]:
     """Split `Name <address>` into name and address. Raises ValueError when there is no address in it."""
     name, address = parseaddr(sender)
     try:
+        _refuse_control(sender)
         return name, read_address(address)
-    except UnusableAddress:
+    except (UnsafeText, UnusableAddress):
         raise ValueError("The sender is an e-mail address, or a name followed by one in angle brackets.") from None
 
 
@@ -127,7 +128,7 @@ def write(letter: Letter, *, sender_name: str, sender_address: str, domain: str,
     if not letter.html:
         return "\r\n".join(lines).encode() + b"\r\n" + text
     boundary = f"=_accord_{letter.message_id.hex}"
-    lines.append(f'Content-Type: multipart/alternative; boundary="{boundary}"')
+    lines.append(f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"')
     fence = f"\r\n--{boundary}".encode()
     head = "\r\n".join(lines).encode() + b"\r\n"
     return b"".join((head, fence, b"\r\n", text, fence, b"\r\n", _part("html", letter.html), fence, b"--\r\n"))

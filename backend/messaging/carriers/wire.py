@@ -161,6 +161,8 @@ def connect(host: str, port: int, *, deadline: Deadline) -> DeadlineSocket:
 def _resolve(host: str, port: int, *, deadline: Deadline) -> Resolved:
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
     except socket.gaierror:
         pass  # A name. Looking it up can not be interrupted, so it is done aside and waited for.
     answer: queue.SimpleQueue[Resolved | OSError] = queue.SimpleQueue()
@@ -170,8 +172,6 @@ def _resolve(host: str, port: int, *, deadline: Deadline) -> Resolved:
             answer.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except OSError as failure:
             answer.put(failure)
-        except UnicodeError:
-            answer.put(socket.gaierror(socket.EAI_NONAME, "not a host name"))
 
     threading.Thread(target=look_up, name="name-look-up", daemon=True).start()
     try:

@@ -107,10 +107,15 @@ def _postgres_missing() -> str | None:
 
 def _redis_missing() -> str | None:
     import redis  # noqa: PLC0415 - slow to load, and most runs never need it
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
 
+    once = Retry(NoBackoff(), 0)
     try:
-        with redis.Redis.from_url(redis_url(), socket_timeout=WAIT_SECONDS, socket_connect_timeout=WAIT_SECONDS) as it:
-            it.ping()
+        with redis.Redis.from_url(
+            redis_url(), socket_timeout=WAIT_SECONDS, socket_connect_timeout=WAIT_SECONDS, retry=once
+        ) as server:
+            server.ping()
     except (redis.RedisError, OSError):
         return "no Redis server answers: start Redis or Valkey, or set ACCORD_TEST_REDIS_URL"
     return None

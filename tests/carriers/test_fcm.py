@@ -269,3 +269,13 @@ def test_a_file_that_is_no_service_account_is_refused_at_the_start(tmp_path: Pat
         FcmCarrier(api_url="https://fcm.example", credentials_path=path)
 
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("changes", [{"private_key": "secret"}, {"token_uri": "file:///secret"}, {"project_id": ""}])
+def test_credentials_that_can_not_work_are_refused_at_the_start(
+    credentials: Callable[..., Path], changes: dict[str, str]
+) -> None:
+    with pytest.raises(ValueError, match=r"^The ") as refusal:
+        FcmCarrier(api_url="https://fcm.example", credentials_path=credentials(1, **changes))
+
+    assert "secret" not in str(refusal.value)

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.messaging.carriers import mime
+from backend.messaging.carriers.base import OutboundMessage
+from backend.policy.vocabulary import Channel, Language
 
 ID = UUID("0198a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b")
 # Everything that can stand in a text: no lone surrogate.
@@ -24,16 +26,18 @@ PRINTED = st.characters(exclude_categories=["Cs", "Cc"])
 def write(**changes: Any) -> bytes:
     usual: dict[str, Any] = {
         "message_id": ID,
-        "to": "lea@example.org",
-        "language": "fr",
+        "channel": Channel.EMAIL,
+        "language": Language.FRENCH,
         "subject": "Rappel",
         "text": "Bonjour",
         "html": "",
         "sender_name": "",
         "headers": {},
     }
+    to = changes.pop("to", "lea@example.org")
     return mime.write(
-        mime.Letter(**{**usual, **changes}),
+        OutboundMessage(to=to, **{**usual, **changes}),
+        to=to,
         sender_name="Accord",
         sender_address="no-reply@accord.example",
         domain="accord.example",

@@ -373,6 +373,7 @@ def test_the_url_says_where_and_how(url: str, server: SmtpServer) -> None:
         "smtp://u:secret@mail.example?ssl=1",
         "smtp://u:s%C3%A9cret@mail.example",
         "smtp://u:secret@mail.example:port",
+        "smtp://u:secret/word@mail.example",
     ],
 )
 def test_a_url_that_can_not_be_used_is_refused_without_being_quoted(url: str) -> None:
@@ -382,7 +383,10 @@ def test_a_url_that_can_not_be_used_is_refused_without_being_quoted(url: str) ->
     assert "secret" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(("sender", "domain"), [("nobody", "a.example"), (SENDER, "a b"), (SENDER, "a>\r\nBcc: x")])
+@pytest.mark.parametrize(
+    ("sender", "domain"),
+    [("nobody", "a.example"), ("léa@a.example", "a.example"), (SENDER, "a b"), (SENDER, "a>\r\nBcc: x")],
+)
 def test_a_sender_that_can_not_be_used_is_refused_at_the_start(sender: str, domain: str) -> None:
     with pytest.raises(ValueError, match=r"^The "):
         SmtpCarrier(url=f"smtp://127.0.0.1:{free_port()}", sender=sender, domain=domain)

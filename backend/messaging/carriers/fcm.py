@@ -8,6 +8,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from backend.messaging.carriers.base import (
     DeliveryReport,
     FailureCode,
@@ -46,7 +49,8 @@ class FcmCarrier:
     replaces the first one on the phone.
 
     FCM answers 503 when it takes on no more work, so that is a failure; what 500, 502 and 504 leave behind is unknown,
-    so the message is in doubt. The file at `credentials_path` is read at once, Google's SDK with the first message.
+    so the message is in doubt. The file at `credentials_path` is read at once, Google's SDK with the first message of a
+    process: that takes one to two seconds, and if the time is over then, the message is not sent.
     """
 
     name: ClassVar[str] = "fcm"
@@ -55,6 +59,7 @@ class FcmCarrier:
     def __init__(self, *, api_url: str, credentials_path: Path) -> None:
         self._endpoint = Endpoint(api_url)
         self._service_account = _read_credentials(credentials_path)
+        self._token_endpoint = Endpoint(self._service_account["token_uri"])
         self._lock = threading.Lock()
         self._opened: Sdk | None = None
 
@@ -107,13 +112,18 @@ class FcmCarrier:
         if opened is not None:
             opened.close()
         self._endpoint.close()
+        self._token_endpoint.close()
 
     def _sdk(self) -> "Sdk":
         with self._lock:
             if self._opened is None:
                 from backend.messaging.carriers.fcm_sdk import Sdk  # noqa: PLC0415  # It takes a second.
 
-                self._opened = Sdk(endpoint=self._endpoint, service_account=self._service_account)
+                self._opened = Sdk(
+                    endpoint=self._endpoint,
+                    token_endpoint=self._token_endpoint,
+                    service_account=self._service_account,
+                )
             return self._opened
 
 
@@ -121,11 +131,14 @@ def _read_credentials(path: Path) -> Mapping[str, str]:
     """Read a service-account file. Raises ValueError, without quoting it, when it is none."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        kept = None
-    if not isinstance(kept, dict) or not all(isinstance(kept.get(name), str) and kept[name] for name in CREDENTIALS):
+        used = {name: value for name, value in kept.items() if isinstance(value, str)}
+        usable = all(used.get(name) for name in CREDENTIALS)
+        load_pem_private_key(used["private_key"].encode(), password=None)
+    except (ValueError, AttributeError, KeyError, TypeError, UnsupportedAlgorithm):
+        usable = False
+    if not usable:
         raise ValueError("The FCM credentials are a service-account file, as the Firebase console gives it.")
-    return {name: value for name, value in kept.items() if isinstance(value, str)}
+    return used
 
 
 def _judge(failure: Exception, *, answer: Answer | None) -> Outcome | None:

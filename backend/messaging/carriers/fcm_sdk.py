@@ -48,10 +48,9 @@ class Call(threading.local):
 class Sdk:
     """One initialised app of the SDK, with a name of its own so that several can live in one process."""
 
-    def __init__(self, *, endpoint: Endpoint, service_account: Mapping[str, str]) -> None:
+    def __init__(self, *, endpoint: Endpoint, token_endpoint: Endpoint, service_account: Mapping[str, str]) -> None:
         self.call = Call()
-        self._token_endpoint = Endpoint(service_account["token_uri"])
-        token = _AccessToken(service_account, endpoint=self._token_endpoint, call=self.call)
+        token = _AccessToken(service_account, endpoint=token_endpoint, call=self.call)
         self._app = firebase_admin.initialize_app(
             token, {"projectId": service_account["project_id"]}, name=f"accord-{uuid.uuid4()}"
         )
@@ -73,7 +72,6 @@ class Sdk:
     def close(self) -> None:
         """Take leave of the SDK."""
         firebase_admin.delete_app(self._app)
-        self._token_endpoint.close()
 
     def _compose(self, *, kind: str, device: str, title: str, text: str, message_id: str) -> Any:
         message = messaging.Message(

@@ -7,15 +7,17 @@ writes only the two shapes Accord sends, and the tests read both back with the s
 import binascii
 import re
 from base64 import b64encode
-from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import parseaddr
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
+from backend.messaging.carriers.base import OutboundMessage
+
 # RFC 5322: a line may have 998 characters, and should have 78; with encoded words, at most 76 (RFC 2047, section 2).
 LONGEST_LINE: Final = 998
+# RFC 5321, section 4.5.3.1.3, less the angle brackets.
+LONGEST_ADDRESS: Final = 254
 FOLD_AT: Final = 76
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -61,36 +63,22 @@ class UnusableAddress(Exception):
     """Not one e-mail address."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """What one e-mail says and to whom."""
-
-    message_id: UUID
-    to: str
-    language: str
-    subject: str
-    text: str
-    html: str
-    sender_name: str
-    headers: Mapping[str, str]
-
-    def __repr__(self) -> str:
-        return f"Letter(message_id={self.message_id})"
-
-
 def read_sender(sender: str) -> tuple[str, str]:
-    """Split `Name <address>` into name and address. Raises ValueError when there is no address in it."""
+    """Split `Name <address>` into name and address. Raises ValueError when there is no ASCII address in it."""
     name, address = parseaddr(sender)
     try:
         _refuse_control(sender)
-        return name, read_address(address)
+        usable = read_address(address)
     except (UnsafeText, UnusableAddress):
-        raise ValueError("The sender is an e-mail address, or a name followed by one in angle brackets.") from None
+        usable = ""
+    if not usable or not usable.isascii():
+        raise ValueError("The sender is an e-mail address in ASCII, or a name followed by one in angle brackets.")
+    return name, usable
 
 
 def read_address(address: str) -> str:
     """Check that this is one address and write its domain in ASCII (RFC 5891)."""
-    if not _ADDRESS.fullmatch(address):
+    if len(address) > LONGEST_ADDRESS or not _ADDRESS.fullmatch(address):
         raise UnusableAddress
     local, _at, domain = address.rpartition("@")
     try:
@@ -104,34 +92,34 @@ def message_id_header(message_id: UUID, *, domain: str) -> str:
     return f"<{message_id}@{domain}>"
 
 
-def write(letter: Letter, *, sender_name: str, sender_address: str, domain: str, date: str) -> bytes:
+def write(message: OutboundMessage, *, to: str, sender_name: str, sender_address: str, domain: str, date: str) -> bytes:
     """Write the e-mail, ready for DATA but for the dots.
 
     Raises UnsafeText when a header can not be written as given, UnicodeEncodeError when a text is no Unicode.
     """
     lines = [
-        f"From: {mailbox(letter.sender_name or sender_name, sender_address)}",
-        f"To: {letter.to}",
-        f"Subject: {_unstructured('Subject', letter.subject)}",
+        f"From: {mailbox(message.sender_name or sender_name, sender_address)}",
+        f"To: {to}",
+        f"Subject: {_unstructured('Subject', message.subject)}",
         f"Date: {date}",
-        f"Message-ID: {message_id_header(letter.message_id, domain=domain)}",
-        f"X-Accord-Message: {letter.message_id}",
+        f"Message-ID: {message_id_header(message.message_id, domain=domain)}",
+        f"X-Accord-Message: {message.message_id}",
         "Auto-Submitted: auto-generated",
-        f"Content-Language: {letter.language}",
+        f"Content-Language: {message.language}",
     ]
-    for name, value in letter.headers.items():
+    for name, value in message.headers.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS:
             raise UnsafeText
         lines.append(f"{name}: {_unstructured(name, value)}")
     lines.append("MIME-Version: 1.0")
-    text = _part("plain", letter.text)
-    if not letter.html:
+    text = _part("plain", message.text)
+    if not message.html:
         return "\r\n".join(lines).encode() + b"\r\n" + text
-    boundary = f"=_accord_{letter.message_id.hex}"
+    boundary = f"=_accord_{message.message_id.hex}"
     lines.append(f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"')
     fence = f"\r\n--{boundary}".encode()
     head = "\r\n".join(lines).encode() + b"\r\n"
-    return b"".join((head, fence, b"\r\n", text, fence, b"\r\n", _part("html", letter.html), fence, b"--\r\n"))
+    return b"".join((head, fence, b"\r\n", text, fence, b"\r\n", _part("html", message.html), fence, b"--\r\n"))
 
 
 @lru_cache(maxsize=512)

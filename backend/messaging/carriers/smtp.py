@@ -72,7 +72,12 @@ class SmtpServer:
     @classmethod
     def read(cls, url: str) -> "SmtpServer":
         """Read the URL. Raises ValueError, without quoting it, when it can not be used."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            # What urllib says quotes what it read as the port, which can be a password with a stroke in it.
+            raise ValueError("The address of the e-mail server can not be read; is its password encoded?") from None
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
             raise ValueError("The address of the e-mail server begins with smtp:// or smtps:// and names a host.")
         options = parse_qs(parts.query, keep_blank_values=True)
@@ -90,7 +95,7 @@ class SmtpServer:
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         if not (user + password).isascii():
             raise ValueError("User and password of the e-mail server are ASCII.")
-        return cls(host=parts.hostname, port=parts.port or _PORTS[tls], tls=tls, user=user, password=password)
+        return cls(host=parts.hostname, port=port or _PORTS[tls], tls=tls, user=user, password=password)
 
 
 class SmtpCarrier:
@@ -151,19 +156,10 @@ class SmtpCarrier:
         self._pool.close()
 
     def _write(self, message: OutboundMessage, *, to: str) -> bytes:
-        letter = mime.Letter(
-            message_id=message.message_id,
-            to=to,
-            language=message.language,
-            subject=message.subject,
-            text=message.text,
-            html=message.html,
-            sender_name=message.sender_name,
-            headers=message.headers,
-        )
         date = format_datetime(datetime.fromtimestamp(time.time(), UTC))
         return mime.write(
-            letter,
+            message,
+            to=to,
             sender_name=self._sender_name,
             sender_address=self._sender_address,
             domain=self._domain,

@@ -1,6 +1,6 @@
 """Checks that no guard is missing: in the models, and in the database as it really is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.apps import apps
@@ -8,14 +8,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, models
 from django.db.migrations.executor import MigrationExecutor
 
-from backend.audit.guard import (
-    APPEND_ONLY_FUNCTION,
-    GUARD_FUNCTION,
-    POSTGRESQL_FUNCTIONS,
-    AuditGuard,
-    Guarded,
-    TriggerConstraint,
-)
+from backend.audit.guard import POSTGRESQL_BODIES, SQLITE_TABLES, AuditGuard, Guarded, TriggerConstraint
 
 
 def guarded_models() -> Iterator[type[models.Model]]:
@@ -28,24 +21,22 @@ def guarded_models() -> Iterator[type[models.Model]]:
 @register(Tags.models)
 def every_guarded_model_carries_its_guard(**_options: Any) -> list[CheckMessage]:
     """A `class Meta: constraints = [...]` drops the inherited guard without a word; this finds it."""
-    errors: list[CheckMessage] = []
-    for model in guarded_models():
-        options = model._meta  # noqa: SLF001 - Django's API
-        if not any(isinstance(constraint, AuditGuard) for constraint in options.constraints):
-            errors.append(
-                Error(
-                    f"{options.label} has lost its audit guard.",
-                    hint="Write constraints = [*Guarded.Meta.constraints, ...].",
-                    obj=model,
-                    id="audit.E001",
-                )
-            )
-        for relation in options.local_many_to_many:
-            if relation.remote_field.through._meta.auto_created:  # type: ignore[union-attr] # noqa: SLF001 - Django's API
-                errors.append(
-                    Error(f"{options.label}.{relation.name} makes a table without a guard.", obj=model, id="audit.E002")
-                )
-    return errors
+    return [error for model in guarded_models() for error in guard_errors(model)]
+
+
+def guard_errors(model: type[models.Model]) -> Iterator[CheckMessage]:
+    """What one model lacks: its guard, or the guard of a table that it makes on the side."""
+    options = model._meta  # noqa: SLF001 - Django's API
+    if not any(isinstance(constraint, AuditGuard) for constraint in options.constraints):
+        yield Error(
+            f"{options.label} has lost its audit guard.",
+            hint="Write constraints = [*Guarded.Meta.constraints, ...].",
+            obj=model,
+            id="audit.E001",
+        )
+    for relation in options.local_many_to_many:
+        if relation.remote_field.through._meta.auto_created:  # type: ignore[union-attr] # noqa: SLF001 - Django's API
+            yield Error(f"{options.label}.{relation.name} makes a table without a guard.", obj=model, id="audit.E002")
 
 
 @register(Tags.database)
@@ -56,68 +47,101 @@ def every_trigger_is_in_the_database(*, databases: Sequence[str] | None = None, 
         connection = connections[alias]
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            # Not up to date: `migrate` comes first, and `manage.py prepare` checks after it.
             continue
-        found = _postgresql_triggers(connection) if connection.vendor == "postgresql" else _sqlite_triggers(connection)
+        on_postgresql = connection.vendor == "postgresql"
+        found = _postgresql_triggers(connection) if on_postgresql else _sqlite_triggers(connection)
         for name, expected in _expected(connection).items():
             if name not in found:
                 errors.append(Error(f"The trigger {name} is missing.", id="audit.E003"))
             elif found[name] != expected:
                 errors.append(Error(f"The trigger {name} is disabled or was changed.", id="audit.E004"))
-        errors += _engine_errors(connection)
+        errors += _postgresql_errors(connection) if on_postgresql else _sqlite_errors(connection)
     return errors
 
 
 def _expected(connection: Any) -> dict[str, object]:
     expected: dict[str, object] = {}
+    # It is asked for names and statements only; entering it would switch SQLite's foreign keys off.
+    editor = connection.schema_editor(collect_sql=True)
     for model in apps.get_models(include_auto_created=True):
         options = model._meta  # noqa: SLF001 - Django's API
         for constraint in options.constraints:
             if not isinstance(constraint, TriggerConstraint) or not options.managed or options.proxy:
                 continue
             if connection.vendor == "postgresql":
-                function = GUARD_FUNCTION if isinstance(constraint, AuditGuard) else APPEND_ONLY_FUNCTION
-                expected[constraint.name] = (options.db_table, "A", function)
+                for added, trigger in constraint.postgresql.items():
+                    place = f"public.{options.db_table}"
+                    calls = f"public.{trigger.function}"
+                    expected[constraint.name + added] = (place, "A", trigger.kind, calls, True)
             else:
-                with connection.schema_editor(collect_sql=True) as editor:
-                    for statement, name in zip(
-                        constraint.statements(model, editor), constraint.names("sqlite"), strict=True
-                    ):
-                        expected[name] = _squeezed(str(statement))
+                for name, statement in constraint.statements(model, editor).items():
+                    expected[name] = _squeezed(str(statement))
     return expected
 
 
 def _postgresql_triggers(connection: Any) -> dict[str, object]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT t.tgname, c.relname, t.tgenabled, p.proname FROM pg_trigger t "
-            "JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid WHERE NOT t.tgisinternal"
+            "SELECT t.tgname, tn.nspname || '.' || c.relname, t.tgenabled::text, t.tgtype, "
+            "pn.nspname || '.' || p.proname, t.tgqual IS NULL AND t.tgattr = ''::int2vector "
+            "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace tn ON tn.oid = c.relnamespace "
+            "JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace pn ON pn.oid = p.pronamespace "
+            "WHERE NOT t.tgisinternal AND tn.nspname = 'public'"
         )
-        return {
-            name: (table, enabled if isinstance(enabled, str) else enabled.decode(), function)
-            for name, table, enabled, function in cursor.fetchall()
-        }
+        return {name: tuple(rest) for name, *rest in cursor.fetchall()}
 
 
 def _sqlite_triggers(connection: Any) -> dict[str, object]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        return {name: _squeezed(sql) for name, sql in cursor.fetchall()}
+    return {name: _squeezed(sql) for name, sql in _sqlite_things(connection, "trigger").items()}
 
 
-def _engine_errors(connection: Any) -> list[CheckMessage]:
+def _sqlite_things(connection: Any, kind: str) -> Mapping[str, str]:
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(
-                "SELECT proname, prosrc FROM pg_proc WHERE proname = ANY(%s)", [[GUARD_FUNCTION, APPEND_ONLY_FUNCTION]]
-            )
-            return [
-                Error(f"The function {name} was changed.", id="audit.E005")
-                for name, source in cursor.fetchall()
-                if source not in POSTGRESQL_FUNCTIONS
-            ]
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = %s AND sql IS NOT NULL", [kind])
+        return dict(cursor.fetchall())
+
+
+def _postgresql_errors(connection: Any) -> list[CheckMessage]:
+    """A function with another body, and tables beside a guarded one through which its rows can be reached."""
+    errors: list[CheckMessage] = []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT p.proname, p.prosrc, l.lanname = 'plpgsql' AND p.proconfig IS NULL AND NOT p.prosecdef "
+            "FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang "
+            "WHERE n.nspname = 'public' AND p.proname = ANY(%s)",
+            [list(POSTGRESQL_BODIES)],
+        )
+        found = {name: (body, is_plain) for name, body, is_plain in cursor.fetchall()}
+        for name, body in POSTGRESQL_BODIES.items():
+            if found.get(name) != (body, True):
+                errors.append(Error(f"The function {name} is missing or was changed.", id="audit.E005"))
+        # A statement on a partition or an inheriting table does not set off its parent's triggers.
+        tables = [model._meta.db_table for model in guarded_models()]  # noqa: SLF001 - Django's API
+        cursor.execute(
+            "SELECT i.inhrelid::regclass::text FROM pg_inherits i WHERE i.inhparent = ANY(%s::regclass[])",
+            [[*(f"public.{table}" for table in tables), "public.audit_entry"]],
+        )
+        errors += [
+            Error(f"The table {table} inherits from a guarded one, and has no guard.", id="audit.E008")
+            for (table,) in cursor.fetchall()
+        ]
+    return errors
+
+
+def _sqlite_errors(connection: Any) -> list[CheckMessage]:
+    """The two small tables that the marker stands on, and a marker that was left there."""
+    tables = _sqlite_things(connection, "table")
+    for name, command in SQLITE_TABLES.items():
+        if _squeezed(tables.get(name, "")) != _squeezed(command):
+            return [Error(f"The table {name} is missing or was changed.", id="audit.E005")]
+    with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM audit_open")
         if cursor.fetchone()[0]:
             return [Error("A marker was left in audit_open: the guard stands open.", id="audit.E006")]
+        cursor.execute("PRAGMA foreign_keys")
+        if not cursor.fetchone()[0]:
+            return [Error("Foreign keys are off: a marker could be left in audit_open.", id="audit.E007")]
     return []
 
 

@@ -1,26 +1,27 @@
 """No entry, no write: triggers carried as model constraints, so that migrations write them and rebuilds keep them.
 
-PostgreSQL: a statement-level ENABLE ALWAYS trigger lets a write pass only where the transaction's setting names an entry
-that this very transaction inserted. SQLite: a marker row in `audit_open`, whose deferred foreign key can never be
-satisfied, so that a transaction which still holds it can not commit. SQLite's guard is against honest mistakes, no more:
-whoever holds the file can do as they like, and only the log's tree tells.
+PostgreSQL: a statement-level ENABLE ALWAYS trigger lets a write pass only where the transaction's setting names an
+entry that this very transaction inserted. SQLite: a marker row in `audit_open`, whose deferred foreign key can never be
+satisfied, so that a transaction which still holds it can not commit. SQLite's guard is against honest mistakes, no
+more: whoever holds the file can do as they like, and only the log's tree tells.
 """
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement, Table
 from django.db.models.constraints import BaseConstraint
 
-GUARD_FUNCTION = "audit_require_entry"
-APPEND_ONLY_FUNCTION = "audit_refuse_change"
-SETTING = "accord.entry"
+GUARD_FUNCTION: Final = "audit_require_entry"
+APPEND_ONLY_FUNCTION: Final = "audit_refuse_change"
+SETTING: Final = "accord.entry"
 
-WRITES = ("INSERT", "UPDATE", "DELETE")
-
-POSTGRESQL_FUNCTIONS = f"""
-CREATE OR REPLACE FUNCTION public.{GUARD_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $guard$
+# The bodies of the functions, by name: the check compares them with what the database really runs.
+POSTGRESQL_BODIES: Final[Mapping[str, str]] = {
+    GUARD_FUNCTION: f"""
 DECLARE marked text := pg_catalog.current_setting('{SETTING}', true);
 BEGIN
   IF marked IS NULL OR marked OPERATOR(pg_catalog.=) '' OR NOT EXISTS (
@@ -31,63 +32,84 @@ BEGIN
     RAISE EXCEPTION 'unaudited % on %', TG_OP, TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
   END IF;
   RETURN NULL;
-END $guard$;
-CREATE OR REPLACE FUNCTION public.{APPEND_ONLY_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $guard$
+END """,
+    APPEND_ONLY_FUNCTION: """
 BEGIN
-  RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
-    USING ERRCODE = 'integrity_constraint_violation';
-END $guard$;
-"""
+  IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+    RAISE EXCEPTION 'never emptied: % on %', TG_OP, TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RAISE EXCEPTION 'append-only: % on %', TG_OP, TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END """,
+}
+POSTGRESQL_FUNCTIONS: Final = "".join(
+    f"CREATE OR REPLACE FUNCTION public.{name}() RETURNS trigger LANGUAGE plpgsql AS $guard${body}$guard$;\n"
+    for name, body in POSTGRESQL_BODIES.items()
+)
 
 # The triggers name only audit_open, never the entry table: SQLite re-parses every trigger at each rename.
-SQLITE_TABLES = (
-    "CREATE TABLE audit_never (id INTEGER PRIMARY KEY CHECK (id IS NULL))",
-    "CREATE TABLE audit_open (entry_id TEXT NOT NULL, "
-    "never INTEGER NOT NULL DEFAULT 1 REFERENCES audit_never(id) DEFERRABLE INITIALLY DEFERRED)",
-)
+SQLITE_TABLES: Final[Mapping[str, str]] = {
+    "audit_never": "CREATE TABLE audit_never (id INTEGER PRIMARY KEY CHECK (id IS NULL))",
+    "audit_open": (
+        "CREATE TABLE audit_open (entry_id TEXT NOT NULL, "
+        "never INTEGER NOT NULL DEFAULT 1 REFERENCES audit_never(id) DEFERRABLE INITIALLY DEFERRED)"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlTrigger:
+    """One statement-level BEFORE trigger: what sets it off, and which function it calls."""
+
+    events: tuple[str, ...]
+    function: str
+
+    BITS: ClassVar[Mapping[str, int]] = {"INSERT": 4, "DELETE": 8, "UPDATE": 16, "TRUNCATE": 32}
+    BEFORE: ClassVar[int] = 2
+
+    @property
+    def kind(self) -> int:
+        """How `pg_trigger.tgtype` writes the moment and the events."""
+        return self.BEFORE + sum(self.BITS[event] for event in self.events)
 
 
 class TriggerConstraint(BaseConstraint):
     """A trigger that a model carries like a constraint: part of the migration state, re-made at each table rebuild."""
 
+    # By what is added to the name of the constraint.
+    postgresql: ClassVar[Mapping[str, PostgresqlTrigger]] = {}
+
     def __init__(self, *, name: str) -> None:
         super().__init__(name=name)
 
-    def postgresql(self, table: str, name: str) -> str:
-        """The commands that make the trigger on PostgreSQL; {table} is quoted by the schema editor."""
+    def sqlite(self, model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> Mapping[str, str]:
+        """Each trigger on SQLite, by what is added to the name of the constraint; %(table)s and %(name)s are filled."""
         raise NotImplementedError
 
-    def sqlite(self, table: str) -> dict[str, str]:
-        """Suffix to command, for each trigger on SQLite."""
-        raise NotImplementedError
-
-    def names(self, vendor: str) -> list[str]:
-        """The names of the triggers in this database."""
-        if vendor == "sqlite":
-            return [f"{self.name}_{suffix}" for suffix in self.sqlite("")]
-        return [self.name]
-
-    def statements(self, model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> list[Statement]:
-        """The commands as Statements with a Table reference, which follow a table that SQLite renames."""
+    def statements(self, model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> dict[str, Statement]:
+        """The commands, by trigger, as Statements with a Table reference, which follow a table that SQLite renames."""
         table = Table(model._meta.db_table, editor.quote_name)  # noqa: SLF001 - Django's own API
         if editor.connection.vendor == "sqlite":
-            return [
-                Statement(command, table=table, name=editor.quote_name(f"{self.name}_{suffix}"))
-                for suffix, command in self.sqlite("%(table)s").items()
-            ]
-        return [Statement(self.postgresql("%(table)s", "%(name)s"), table=table, name=editor.quote_name(self.name))]
+            commands = self.sqlite(model, editor)
+        else:
+            commands = {added: _postgresql_command(trigger) for added, trigger in self.postgresql.items()}
+        return {
+            self.name + added: Statement(command, table=table, name=editor.quote_name(self.name + added))
+            for added, command in commands.items()
+        }
 
     def constraint_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> None:  # type: ignore[override] # nothing goes into CREATE TABLE
         """Make the triggers once the table is there."""
-        schema_editor.deferred_sql.extend(self.statements(model, schema_editor))
+        schema_editor.deferred_sql.extend(self.statements(model, schema_editor).values())
 
     def create_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> Statement | None:  # type: ignore[override] # may be None
         """Make the triggers on a table that is there already."""
-        made = self.statements(model, schema_editor)
+        first, *others = self.statements(model, schema_editor).values()
         if schema_editor.connection.vendor == "sqlite":
-            schema_editor.deferred_sql.extend(made)
+            # Adding a constraint rebuilds the table, which makes the triggers through constraint_sql.
             return None
-        return made[0]
+        for other in others:
+            schema_editor.execute(other)
+        return first
 
     def remove_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> Statement | None:  # type: ignore[override] # may be None
         """Drop the triggers."""
@@ -95,56 +117,82 @@ class TriggerConstraint(BaseConstraint):
         if schema_editor.connection.vendor == "sqlite":
             # Removing a constraint rebuilds the table, and the old one takes its triggers along.
             return None
-        name = schema_editor.quote_name(self.name)
-        return Statement("DROP TRIGGER IF EXISTS %(name)s ON %(table)s", table=table, name=name)
+        drops = (
+            f"DROP TRIGGER IF EXISTS {schema_editor.quote_name(self.name + added)} ON %(table)s"
+            for added in self.postgresql
+        )
+        return Statement("; ".join(drops), table=table)
 
     def validate(self, *_args: Any, **_options: Any) -> None:
         """Nothing to ask Python: the database refuses."""
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and isinstance(other, TriggerConstraint) and other.name == self.name
+        return isinstance(other, TriggerConstraint) and (type(other), other.name) == (type(self), self.name)
 
     def __hash__(self) -> int:
         return hash((type(self), self.name))
 
 
+def _postgresql_command(trigger: PostgresqlTrigger) -> str:
+    return (
+        f"CREATE OR REPLACE TRIGGER %(name)s BEFORE {' OR '.join(trigger.events)} ON %(table)s "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION public.{trigger.function}(); "
+        "ALTER TABLE %(table)s ENABLE ALWAYS TRIGGER %(name)s"
+    )
+
+
+def _sqlite_command(kind: str, *, complaint: str, when: str = "") -> str:
+    return f"CREATE TRIGGER %(name)s BEFORE {kind} ON %(table)s{when} BEGIN SELECT RAISE(ABORT, '{complaint}'); END"
+
+
 class AuditGuard(TriggerConstraint):
     """Refuses every write that no audit entry of the same transaction announces."""
 
-    def postgresql(self, table: str, name: str) -> str:
-        return (
-            f"CREATE OR REPLACE TRIGGER {name} BEFORE INSERT OR UPDATE OR DELETE ON {table} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION public.{GUARD_FUNCTION}(); "
-            f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"
-        )
+    postgresql = {
+        "": PostgresqlTrigger(("INSERT", "UPDATE", "DELETE"), GUARD_FUNCTION),
+        # No entry could say what was lost, so emptying is refused even inside `record`.
+        "_truncate": PostgresqlTrigger(("TRUNCATE",), APPEND_ONLY_FUNCTION),
+    }
 
-    def sqlite(self, table: str) -> dict[str, str]:
+    def sqlite(self, model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> Mapping[str, str]:  # noqa: ARG002 - the table is filled in
+        """One trigger for each kind of write."""
+        unannounced = " WHEN NOT EXISTS (SELECT 1 FROM audit_open)"
         return {
-            kind.lower(): (
-                f"CREATE TRIGGER %(name)s BEFORE {kind} ON {table} WHEN NOT EXISTS (SELECT 1 FROM audit_open) "
-                f"BEGIN SELECT RAISE(ABORT, 'unaudited {kind}'); END"
-            )
-            for kind in WRITES
+            f"_{kind.lower()}": _sqlite_command(kind, complaint=f"unaudited {kind}", when=unannounced)
+            for kind in ("INSERT", "UPDATE", "DELETE")
         }
 
 
 class AppendOnly(TriggerConstraint):
     """Refuses to change or delete a row, whoever asks and whatever is recorded."""
 
-    def postgresql(self, table: str, name: str) -> str:
-        return (
-            f"CREATE OR REPLACE TRIGGER {name} BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION public.{APPEND_ONLY_FUNCTION}(); "
-            f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"
-        )
+    postgresql = {"": PostgresqlTrigger(("UPDATE", "DELETE", "TRUNCATE"), APPEND_ONLY_FUNCTION)}
 
-    def sqlite(self, table: str) -> dict[str, str]:
+    def sqlite(self, model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> Mapping[str, str]:
+        """One trigger for each kind of change; INSERT OR REPLACE deletes without setting off any DELETE trigger."""
+        taken = " OR ".join(
+            "(" + " AND ".join(f"{name} = NEW.{name}" for name in map(editor.quote_name, columns)) + ")"
+            for columns in _unique_columns(model)
+        )
         return {
-            kind.lower(): (
-                f"CREATE TRIGGER %(name)s BEFORE {kind} ON {table} BEGIN SELECT RAISE(ABORT, 'append-only: {kind}'); END"
-            )
-            for kind in ("UPDATE", "DELETE")
+            "_update": _sqlite_command("UPDATE", complaint="append-only: UPDATE"),
+            "_delete": _sqlite_command("DELETE", complaint="append-only: DELETE"),
+            "_replace": _sqlite_command(
+                "INSERT",
+                complaint="append-only: the row is there already",
+                when=f" WHEN EXISTS (SELECT 1 FROM %(table)s WHERE {taken})",  # noqa: S608 - names of our columns
+            ),
         }
+
+
+def _unique_columns(model: type[models.Model]) -> Iterator[list[str]]:
+    """The columns by which one row may push another out: the key, and whatever else must be unique."""
+    options = model._meta  # noqa: SLF001 - Django's own API
+    for field in options.local_concrete_fields:
+        if field.unique:
+            yield [str(field.column)]
+    for constraint in options.total_unique_constraints:
+        yield [str(options.get_field(name).column) for name in constraint.fields]  # type: ignore[union-attr] # they are columns
 
 
 class Guarded(models.Model):
@@ -156,4 +204,4 @@ class Guarded(models.Model):
 
     class Meta:
         abstract = True
-        constraints = [AuditGuard(name="%(app_label)s_%(class)s_audited")]  # noqa: RUF012 - Django's Meta
+        constraints = [AuditGuard(name="%(app_label)s_%(class)s_audited")]

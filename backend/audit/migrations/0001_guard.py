@@ -11,7 +11,7 @@ def lay(apps: Any, editor: Any) -> None:
     if editor.connection.vendor == "postgresql":
         editor.execute(POSTGRESQL_FUNCTIONS, params=None)
     else:
-        for command in SQLITE_TABLES:
+        for command in SQLITE_TABLES.values():
             editor.execute(command)
 
 

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from backend.policy.vocabulary import Language
 
-CODE: Final = re.compile(r"^[a-z0-9][a-z0-9_.:+-]{0,79}$")
-HASH: Final = re.compile(r"^[0-9a-f]{32,64}$")
+CODE: Final = re.compile(r"[a-z0-9][a-z0-9_.:+-]{0,79}")
+HASH: Final = re.compile(r"[0-9a-f]{32,64}")
 
 
 class Kind(StrEnum):
@@ -260,9 +260,7 @@ class Action(Enum):
         method=C,
         event=ID,
     )
-    CONSENTS_READ = _spec(
-        "consent.read", "consent", "Consents were looked at.", "Des consentements ont été consultés."
-    )
+    CONSENTS_READ = _spec("consent.read", "consent", "Consents were looked at.", "Des consentements ont été consultés.")
     STATES_REBUILT = _spec(
         "consent.rebuilt",
         "consent",
@@ -296,13 +294,27 @@ class Action(Enum):
         version=N,
     )
     PROGRAMME_STARTED = _spec(
-        "programme.started", "programme", "The programme {programme} was started.", "Le programme {programme} a démarré.",
+        "programme.started",
+        "programme",
+        "The programme {programme} was started.",
+        "Le programme {programme} a démarré.",
         programme=C,
-    )  # fmt: skip
+    )
     PROGRAMME_PAUSED = _spec(
-        "programme.paused", "programme", "The programme {programme} was paused.", "Le programme {programme} a été suspendu.",
+        "programme.paused",
+        "programme",
+        "The programme {programme} was paused.",
+        "Le programme {programme} a été suspendu.",
         programme=C,
-    )  # fmt: skip
+    )
+    PATIENT_ENROLLED = _spec(
+        "programme.enrolled",
+        "programme",
+        "The patient was enrolled in the programme {programme}.",
+        "Le patient a été inscrit au programme {programme}.",
+        programme=C,
+        enrolment=ID,
+    )
     REACH_COMPUTED = _spec(
         "programme.reach",
         "programme",
@@ -357,9 +369,12 @@ class Action(Enum):
         reason=C,
     )
     MESSAGE_EXPIRED = _spec(
-        "message.expired", "message", "A message came too late and was dropped.", "Un message devenu inutile a été abandonné.",
+        "message.expired",
+        "message",
+        "A message came too late and was dropped.",
+        "Un message devenu inutile a été abandonné.",
         message=ID,
-    )  # fmt: skip
+    )
     MESSAGE_CLAIMED = _spec(
         "message.claimed",
         "message",
@@ -404,9 +419,7 @@ class Action(Enum):
         attempt=ID,
         reason=C,
     )
-    MESSAGES_READ = _spec(
-        "message.read", "message", "Messages were looked at.", "Des messages ont été consultés."
-    )
+    MESSAGES_READ = _spec("message.read", "message", "Messages were looked at.", "Des messages ont été consultés.")
     TEMPLATE_PUBLISHED = _spec(
         "template.published",
         "template",
@@ -452,9 +465,9 @@ def _checked(kind: Kind, value: object) -> object:
     match kind, value:
         case Kind.COUNT, int() if not isinstance(value, bool) and 0 <= value < 2**53:
             return int(value)
-        case Kind.CODE, str() if CODE.match(value):
+        case Kind.CODE, str() if CODE.fullmatch(value):
             return str(value)
-        case Kind.HASH, str() if HASH.match(value):
+        case Kind.HASH, str() if HASH.fullmatch(value):
             return str(value)
         case Kind.ID, UUID():
             return str(value)

@@ -4,11 +4,12 @@
     part = key id (16) | nonce (12) | u32 len(C) | C                C = AES-256-GCM ciphertext and tag
     AAD  = lp("audit-part-v1", 0x01 | u32 len(H) | H, u8 index, key id)
 
-H is canonical JSON (RFC 8785, restricted profile). What a part holds is canonical JSON padded to 64 bytes. The leaf hash
-(RFC 6962) is taken over these bytes, so destroying a key changes none of them. Format version 1.
+H is canonical JSON (RFC 8785, restricted profile). What a part holds is canonical JSON padded to 64 bytes. The leaf
+hash (RFC 6962) is taken over these bytes, so destroying a key changes none of them. Format version 1.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -29,7 +30,24 @@ from backend.vault.keyring import DataKey
 FORMAT: Final = b"\x01"
 SCHEMA_VERSION: Final = 1
 KEY_SUITE: Final = 1
-HEADER_KEYS: Final = frozenset({"v", "id", "t", "tn", "a", "o", "ac", "ot", "cid", "ks"})
+_ID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_CODE: Final = r"[a-z][a-z0-9_.]{0,59}"
+# What may stand in clear, and in which form: numbers where there is none. No form has room for a name or an address.
+HEADER: Final[Mapping[str, re.Pattern[str] | None]] = {
+    "v": None,
+    "id": re.compile(_ID),
+    "t": None,
+    "tn": re.compile(_ID),
+    "a": re.compile(_CODE),
+    "o": re.compile(r"ok|denied|error"),
+    "ac": re.compile(r"u:[A-Za-z0-9_-]{1,32}|svc:[a-z][a-z0-9_-]{0,31}|sys|p|r"),
+    "ot": re.compile(_CODE),
+    "cid": re.compile(r"[0-9a-f]{32}"),
+    "ks": None,
+}
+HEADER_KEYS: Final = frozenset(HEADER)
+OPTIONAL_HEADER_KEYS: Final = frozenset({"cid"})
+MAX_PARTS: Final = 255
 MAX_LEAF_BYTES: Final = 60_000
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 PART_LABEL: Final = b"audit-part-v1"
@@ -43,33 +61,41 @@ class NotCanonical(ValueError):
 
 def canonical_json(value: object) -> bytes:
     """The one byte string for a value: ASCII keys, no floats, integers up to 2^53 - 1, no lone surrogates."""
-    _refuse_foreign(value)
     try:
+        _refuse_foreign(value)
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
-    except orjson.JSONEncodeError as error:
+    except (orjson.JSONEncodeError, RecursionError) as error:
         raise NotCanonical("not canonical") from error
 
 
 def _refuse_foreign(value: object) -> None:
-    match value:
-        case None | bool():
-            return
-        case str():
-            if type(value) is not str:
-                raise NotCanonical("a subclass of text")
-        case int():
-            if abs(value) > MAX_SAFE_INTEGER:
-                raise NotCanonical("an integer beyond 2^53 - 1")
-        case list():
-            for item in value:
-                _refuse_foreign(item)
-        case dict():
-            for key, item in value.items():
-                if type(key) is not str or not key.isascii():
-                    raise NotCanonical("a key that is not ASCII text")
-                _refuse_foreign(item)
-        case _:
-            raise NotCanonical(f"a {type(value).__name__}")
+    # Exact types only: the encoder would write a subclass (an enum, a named tuple) in a way that its author chose.
+    kind = type(value)
+    if isinstance(value, dict) and kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii():
+                raise NotCanonical("a key that is not ASCII text")
+            _refuse_foreign(item)
+    elif isinstance(value, list) and kind is list:
+        for item in value:
+            _refuse_foreign(item)
+    elif isinstance(value, int) and kind is int:
+        if abs(value) > MAX_SAFE_INTEGER:
+            raise NotCanonical("an integer beyond 2^53 - 1")
+    elif kind not in _PLAIN:
+        raise NotCanonical(f"a {kind.__name__}")
+
+
+_PLAIN: Final = frozenset({str, bool, type(None)})
+
+
+def _refuse_foreign_header(header: Mapping[str, object]) -> None:
+    if not (HEADER_KEYS - OPTIONAL_HEADER_KEYS) <= header.keys() <= HEADER_KEYS:
+        raise NotCanonical("a header with other keys than those of the closed list")
+    for key, value in header.items():
+        form = HEADER[key]
+        if type(value) is not int if form is None else not (isinstance(value, str) and form.fullmatch(value)):
+            raise NotCanonical(f"a header whose {key} is of another form")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +117,9 @@ class Leaf:
 
 def seal_leaf(header: dict[str, Canonical], parts: Sequence[tuple[DataKey, dict[str, Canonical]]]) -> bytes:
     """Build a leaf: the header as it is, each part under its key. Raises NotCanonical and ValueError (too large)."""
-    if not header.keys() <= HEADER_KEYS:
-        raise NotCanonical("a header key outside the closed list")
+    _refuse_foreign_header(header)
+    if len(parts) > MAX_PARTS:
+        raise ValueError("An audit entry has room for 255 patients: record several.")
     framed = FORMAT + length_prefixed(canonical_json(header))
     pieces = [framed, bytes([len(parts)])]
     for index, (key, content) in enumerate(parts):
@@ -120,10 +147,11 @@ def parse_leaf(leaf: bytes) -> Leaf:
         raise Tampered
     try:
         header = orjson.loads(header_bytes)
-    except orjson.JSONDecodeError as error:
+        if not isinstance(header, dict) or canonical_json(header) != header_bytes:
+            raise Tampered
+        _refuse_foreign_header(header)
+    except (orjson.JSONDecodeError, NotCanonical) as error:
         raise Tampered from error
-    if not isinstance(header, dict) or not header.keys() <= HEADER_KEYS or canonical_json(header) != header_bytes:
-        raise Tampered
     return Leaf(header=header, header_bytes=header_bytes, parts=tuple(parts))
 
 

@@ -1,5 +1,6 @@
 """The rows of the log, and of the keys whose life it records."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -8,7 +9,6 @@ from django.db.models.expressions import Func
 from backend.audit.guard import AppendOnly, AuditGuard, Guarded
 from backend.vault.identifiers import new_id
 from backend.vault.keyring import Scope
-
 
 if TYPE_CHECKING:
     _IntegerLike = models.Field[int, int]
@@ -24,7 +24,8 @@ class CurrentTransaction(Func):
     def __init__(self) -> None:
         super().__init__(output_field=TransactionIdField())
 
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Sequence[Any]]:
+        """The transaction's own id, the same in every savepoint."""
         return super().as_sql(compiler, connection, template="pg_current_xact_id()", **context)
 
 
@@ -34,9 +35,11 @@ class TransactionIdField(_IntegerLike):
     description = "A 64-bit transaction id"
 
     def db_type(self, connection: Any) -> str:
+        """`xid8` on PostgreSQL, a whole number elsewhere."""
         return "xid8" if connection.vendor == "postgresql" else "bigint"
 
     def from_db_value(self, value: str | int | None, *_context: object) -> int | None:
+        """PostgreSQL's driver knows no xid8 and hands over text."""
         return None if value is None else int(value)
 
 

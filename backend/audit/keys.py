@@ -12,7 +12,7 @@ from django.db.models import Q
 from backend.audit.actions import Action
 from backend.audit.actors import Actor, system_actor
 from backend.audit.models import ClinicKey, DataKey
-from backend.audit.recording import Draft, record
+from backend.audit.recording import Draft, record, record_many
 from backend.vault import keyring as rings
 from backend.vault.ciphers import commitment
 from backend.vault.keyring import SYSTEM, Scope, StoredClinicKey, StoredDataKey, keyring, keys_at_hand
@@ -68,12 +68,12 @@ class IssuedKeys:
     ready: list[rings.DataKey] = field(default_factory=list)
     clinic_keys: list[StoredClinicKey] = field(default_factory=list)
 
-    def add(self, *, clinic_id: UUID, subject_id: UUID | None, scopes: Iterable[Scope], epoch: int | None = None) -> None:
+    def add(
+        self, *, clinic_id: UUID, subject_id: UUID | None, scopes: Iterable[Scope], epoch: int | None = None
+    ) -> None:
         """Make one key per scope."""
         for scope in scopes:
-            stored, ready = keyring().new_data_key(
-                clinic_id=clinic_id, scope=scope, subject_id=subject_id, epoch=epoch
-            )
+            stored, ready = keyring().new_data_key(clinic_id=clinic_id, scope=scope, subject_id=subject_id, epoch=epoch)
             self.stored.append(stored)
             self.ready.append(ready)
 
@@ -133,8 +133,7 @@ def issue_subject_keys(subjects: Sequence[UUID], *, clinic_id: UUID, now: dateti
 def create_clinic_keys(*, clinic_id: UUID, actor: Actor, now: datetime) -> None:
     """Make a clinic's own keys, with an entry in its own log as the first one there."""
     issued = _issue_own_keys(clinic_id, CLINIC_SCOPES, now)
-    draft = issued.draft(clinic_id)
-    with issued.at_hand(), record(draft.action, by=actor, now=now, clinic_id=clinic_id, **draft.details):
+    with issued.at_hand(), record_many([issued.draft(clinic_id)], by=actor, now=now):
         issued.save()
 
 
@@ -143,17 +142,17 @@ def ensure_system_keys(*, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
     if ClinicKey.objects.using(using).filter(clinic_id=SYSTEM).exists():
         return False
     issued = _issue_own_keys(SYSTEM, SYSTEM_SCOPES, now)
-    draft = issued.draft(SYSTEM)
     try:
-        with (
-            issued.at_hand(),
-            record(draft.action, by=system_actor(), now=now, clinic_id=SYSTEM, using=using, **draft.details),
-        ):
+        with issued.at_hand(), record_many([issued.draft(SYSTEM)], by=system_actor(), now=now, using=using):
             issued.save(using=using)
     except IntegrityError:
+        if not ClinicKey.objects.using(using).filter(clinic_id=SYSTEM).exists():
+            raise
         # Another process was faster: its keys stand, ours were never stored.
-        keyring().clear()
         return False
+    finally:
+        # Whatever was not stored must not be remembered as if it had been.
+        keyring().clear()
     return True
 
 
@@ -170,6 +169,8 @@ def destroy_subject_keys(
         keys = tuple(rows.select_for_update().values_list("id", flat=True))
         with record(Action.KEY_DESTROYED, by=actor, now=now, clinic_id=clinic_id, keys=keys, reason=reason):
             DataKey.objects.filter(id__in=keys).update(wrapped=None, destroyed_at=now, subject_id=None)
+        # At once for whatever this transaction still does; and once more for a thread that looked them up meanwhile.
+        keyring().forget(keys)
         transaction.on_commit(lambda: keyring().forget(keys))
     return keys
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -30,6 +31,10 @@ class MarkLeftOpen(Exception):
     """SQLite holds a marker although no recording is open: the file was changed by other means. Nothing is written."""
 
 
+class EntryLost(Exception):
+    """A block ended the transaction of its own recording: its entry is gone, and so may be what it wrote."""
+
+
 class Outcome(StrEnum):
     """How an action ended."""
 
@@ -49,19 +54,42 @@ class Draft:
     outcome: Outcome = Outcome.OK
 
 
+class _Standing:
+    """Whether what a transaction wrote stands: it was committed, or nothing took it back so far."""
+
+    def __init__(self, using: str) -> None:
+        self._connection = connections[using]
+        self._is_committed = False
+        # Django drops the hook together with the savepoint or transaction in which it was placed.
+        transaction.on_commit(self._commit, using=using)
+
+    def __bool__(self) -> bool:
+        if self._is_committed:
+            return True
+        hooks = (hook[1] for hook in self._connection.run_on_commit)
+        return not self._connection.needs_rollback and self._commit in hooks
+
+    def _commit(self) -> None:
+        self._is_committed = True
+
+
 @dataclass(eq=False, slots=True)
 class Entry:
-    """What `record` hands out: the proof that an action, or a look at sealed data, is on record."""
+    """What `record` hands out: the proof that an action, or a look at sealed data, is on record.
+
+    It is good after its block, too, once it was committed; not when any transaction around it was rolled back.
+    """
 
     id: UUID
     clinic_ids: frozenset[UUID]
     subjects: frozenset[UUID]
     whole_clinic: bool
     rolled_back: bool = False
+    _standing: _Standing | None = field(default=None, repr=False)
 
     def covers(self, *, clinic_id: UUID, subject_id: UUID | None) -> bool:
         """Does this entry say that this patient's data (None: the clinic's own) is looked at?"""
-        if self.rolled_back or clinic_id not in self.clinic_ids:
+        if self.rolled_back or not self._standing or clinic_id not in self.clinic_ids:
             return False
         return subject_id is None or self.whole_clinic or subject_id in self.subjects
 
@@ -83,8 +111,8 @@ def record(
     """Record one action and open what it may do: guarded writes, and looking at the sealed data of those concerned.
 
     `whole_clinic` says that the data of every patient of the clinic is looked at. `durable` refuses to run inside an
-    outer transaction. Raises DetailRefused, KeyUnavailable, MarkLeftOpen; whatever the block raises rolls the entry
-    back with it.
+    outer transaction. Raises DetailRefused, KeyUnavailable, MarkLeftOpen, EntryLost; whatever the block raises rolls
+    the entry back with it.
     """
     subjects = (about,) if isinstance(about, UUID) else tuple(about)
     draft = Draft(action=action, clinic_id=clinic_id, about=subjects, details=details, outcome=outcome)
@@ -113,6 +141,7 @@ def record_many(
             clinic_ids=frozenset(draft.clinic_id for draft in drafts),
             subjects=frozenset(subject for draft in drafts for subject in draft.about),
             whole_clinic=whole_clinic,
+            _standing=_Standing(using),
         )
         mark = _PostgresqlMark(connection) if connection.vendor == "postgresql" else _SqliteMark(connection)
         mark.insert_and_set(rows)
@@ -121,11 +150,13 @@ def record_many(
         except BaseException:
             # Nothing to undo: the savepoint takes entry, mark and writes back together.
             entry.rolled_back = True
+            mark.forget()
             raise
-        if not connection.needs_rollback:
-            mark.restore()
-        else:
+        if connection.needs_rollback:
             entry.rolled_back = True
+            mark.forget()
+        else:
+            mark.restore()
 
 
 def record_refusal(*, by: Actor, now: datetime, clinic_id: UUID, reason: str, request: str, about: UUID | None) -> None:
@@ -157,25 +188,29 @@ def _sealed(drafts: Sequence[Draft], *, by: Actor, now: datetime, using: str) ->
     ring = keyring()
     writer = ring.current(clinic_id=SYSTEM, scope=Scope.WRITER_MAC)
     moment = microseconds(now)
+    numbers = {clinic_id: log_number(clinic_id, using=using) for clinic_id in {draft.clinic_id for draft in drafts}}
+    rows = []
     with keys_at_hand(_missing_audit_keys(drafts)):
-        rows = []
         for draft in drafts:
             entry_id = new_id()
             leaf = seal_leaf(_header(entry_id, draft, by, moment), _parts(draft, by))
-            wmac = mac(writer.secret, leaf)
-            rows.append(_Row(log_number(draft.clinic_id, using=using), entry_id, moment, leaf, wmac))
+            rows.append(_Row(numbers[draft.clinic_id], entry_id, moment, leaf, mac(writer.secret, leaf)))
     return rows
 
 
 def _missing_audit_keys(drafts: Sequence[Draft]) -> list[DataKey]:
-    subjects: dict[UUID, set[UUID]] = {}
+    """The keys of all those concerned that are not at hand yet, with one query for each clinic."""
+    ring = keyring()
+    wanted: dict[UUID, set[UUID]] = {}
     for draft in drafts:
-        subjects.setdefault(draft.clinic_id, set()).update(draft.about)
-    keys: list[DataKey] = []
-    for clinic_id, wanted in subjects.items():
-        if len(wanted) > 1:
-            keys += keyring().current_of(clinic_id=clinic_id, scope=Scope.AUDIT, subject_ids=wanted)
-    return keys
+        for subject in draft.about:
+            if not ring.is_at_hand(clinic_id=draft.clinic_id, scope=Scope.AUDIT, subject_id=subject):
+                wanted.setdefault(draft.clinic_id, set()).add(subject)
+    return [
+        key
+        for clinic_id, subjects in wanted.items()
+        for key in ring.current_of(clinic_id=clinic_id, scope=Scope.AUDIT, subject_ids=subjects)
+    ]
 
 
 def _header(entry_id: UUID, draft: Draft, by: Actor, moment: int) -> dict[str, Canonical]:
@@ -221,18 +256,23 @@ def microseconds(moment: datetime) -> int:
 
 
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_log_numbers: dict[UUID, int] = {}
+_log_numbers: dict[tuple[str, UUID], int] = {}
 
 
 def log_number(clinic_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> int:
     """The number of a clinic's log, which is made when it is first needed."""
-    known = _log_numbers.get(clinic_id)
+    known = _log_numbers.get((using, clinic_id))
     if known is not None:
         return known
     log, _made = AuditLog.objects.using(using).get_or_create(clinic_id=clinic_id)
     number = log.id
-    transaction.on_commit(lambda: _log_numbers.__setitem__(clinic_id, number), using=using)
+    transaction.on_commit(lambda: _log_numbers.__setitem__((using, clinic_id), number), using=using)
     return number
+
+
+def forget_log_numbers() -> None:
+    """Look the numbers of logs up again: after a restore, and between tests."""
+    _log_numbers.clear()
 
 
 class _PostgresqlMark:
@@ -240,22 +280,26 @@ class _PostgresqlMark:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
-        self._before = ""
+        # The setting ends with the transaction; only inside another one is there something to go back to.
+        self._is_nested = bool(connection.savepoint_ids)
+        self._entry_id = self._before = ""
 
     def insert_and_set(self, rows: Sequence[_Row]) -> None:
+        self._entry_id = str(rows[0].id)
+        columns = "audit_entry (log_id, id, ts, leaf, wmac)"
+        swap = f"current_setting('{SETTING}', true), set_config('{SETTING}', %s, true)"
         with self._connection.cursor() as cursor:
             if len(rows) == 1:
                 row = rows[0]
                 cursor.execute(
-                    "INSERT INTO audit_entry (log_id, id, ts, leaf, wmac) VALUES (%s, %s, %s, %s, %s) "
-                    f"RETURNING current_setting('{SETTING}', true), set_config('{SETTING}', %s, true)",
-                    [row.log_id, row.id, row.ts, row.leaf, row.wmac, str(row.id)],
+                    f"INSERT INTO {columns} VALUES (%s, %s, %s, %s, %s) RETURNING {swap}",  # noqa: S608 - our own words
+                    [row.log_id, row.id, row.ts, row.leaf, row.wmac, self._entry_id],
                 )
             else:
                 for start in range(0, len(rows), ROWS_PER_STATEMENT):
                     piece = rows[start : start + ROWS_PER_STATEMENT]
                     cursor.execute(
-                        "INSERT INTO audit_entry (log_id, id, ts, leaf, wmac) "
+                        f"INSERT INTO {columns} "  # noqa: S608 - our own words
                         "SELECT * FROM unnest(%s::int[], %s::uuid[], %s::bigint[], %s::bytea[], %s::bytea[])",
                         [
                             [row.log_id for row in piece],
@@ -265,15 +309,27 @@ class _PostgresqlMark:
                             [row.wmac for row in piece],
                         ],
                     )
-                cursor.execute(
-                    f"SELECT current_setting('{SETTING}', true), set_config('{SETTING}', %s, true)", [str(rows[0].id)]
-                )
+                cursor.execute(f"SELECT {swap}", [self._entry_id])
             before = cursor.fetchone()
             self._before = (before[0] if before else "") or ""
 
     def restore(self) -> None:
+        if not self._is_nested:
+            return
         with self._connection.cursor() as cursor:
-            cursor.execute(f"SELECT set_config('{SETTING}', %s, true)", [self._before])
+            cursor.execute(
+                f"SELECT current_setting('{SETTING}', true), set_config('{SETTING}', %s, true)", [self._before]
+            )
+            standing = cursor.fetchone()
+            if not standing or standing[0] != self._entry_id:
+                raise EntryLost
+
+    def forget(self) -> None:
+        """The database takes the setting back."""
+
+
+# The markers that each connection has open, innermost last.
+_open_marks: WeakKeyDictionary[BaseDatabaseWrapper, list[str]] = WeakKeyDictionary()
 
 
 class _SqliteMark:
@@ -281,27 +337,29 @@ class _SqliteMark:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
+        self._open = _open_marks.setdefault(connection, [])
         self._entry_id = ""
 
     def insert_and_set(self, rows: Sequence[_Row]) -> None:
         self._entry_id = rows[0].id.hex
         with self._connection.cursor() as cursor:
-            if not _is_nested(self._connection):
-                cursor.execute("SELECT EXISTS (SELECT 1 FROM audit_open)")
-                left = cursor.fetchone()
-                if left and left[0]:
-                    raise MarkLeftOpen
+            cursor.execute("SELECT entry_id FROM audit_open")
+            if not {entry_id for (entry_id,) in cursor.fetchall()} <= set(self._open):
+                raise MarkLeftOpen
             cursor.executemany(
                 "INSERT INTO audit_entry (log_id, id, ts, leaf, wmac) VALUES (%s, %s, %s, %s, %s)",
                 [(row.log_id, row.id.hex, row.ts, row.leaf, row.wmac) for row in rows],
             )
             cursor.execute("INSERT INTO audit_open (entry_id) VALUES (%s)", [self._entry_id])
+        self._open.append(self._entry_id)
 
     def restore(self) -> None:
+        self.forget()
         with self._connection.cursor() as cursor:
             cursor.execute("DELETE FROM audit_open WHERE entry_id = %s", [self._entry_id])
+            if cursor.rowcount != 1:
+                raise EntryLost
 
-
-def _is_nested(connection: BaseDatabaseWrapper) -> bool:
-    # The atomic block that record itself opened is the outermost one exactly when no savepoint was made.
-    return bool(connection.savepoint_ids)
+    def forget(self) -> None:
+        """The database takes the row back; here it is struck off the list."""
+        self._open.remove(self._entry_id)

@@ -6,7 +6,7 @@ through the `KeyStore` that `audit` installs at start.
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -126,6 +126,11 @@ class _Remembered(Generic[Key, Value]):
         with self._lock:
             self._items.pop(key, None)
 
+    def forget_where(self, is_meant: Callable[[Value], bool]) -> None:
+        with self._lock:
+            for key in [key for key, (_since, value) in self._items.items() if is_meant(value)]:
+                del self._items[key]
+
     def clear(self) -> None:
         with self._lock:
             self._items.clear()
@@ -198,6 +203,10 @@ class Keyring:
             self._own.keep((clinic_id, scope), key)
         return key
 
+    def is_at_hand(self, *, clinic_id: UUID, scope: Scope, subject_id: UUID) -> bool:
+        """Can `current` answer without asking the store?"""
+        return (clinic_id, scope, subject_id) in (_at_hand.get() or {})
+
     def current_of(self, *, clinic_id: UUID, scope: Scope, subject_ids: Iterable[UUID]) -> list[DataKey]:
         """The keys of many subjects with one query; subjects without a living key are left out."""
         found = self.store.active_keys(clinic_id=clinic_id, scope=scope, subject_ids=list(subject_ids))
@@ -226,8 +235,10 @@ class Keyring:
 
     def forget(self, key_ids: Iterable[UUID]) -> None:
         """Drop destroyed keys from this process at once; other processes follow within DATA_KEY_SECONDS."""
-        for key_id in key_ids:
+        gone = frozenset(key_ids)
+        for key_id in gone:
             self._data_keys.forget(key_id)
+        self._own.forget_where(lambda key: key.key_id in gone)
 
     def clear(self) -> None:
         """Forget everything: after a restore, and between tests."""

@@ -1,7 +1,7 @@
 """Finding an equal value without reading any: a keyed hash per clinic and kind of value.
 
-Its only protection is the key (a phone number is quickly guessed), so the key belongs to one clinic and never leaves the
-process. An index outlives no erasure: it is deleted with the row. Nothing about health is ever indexed.
+Its only protection is the key (a phone number is quickly guessed), so the key belongs to one clinic and never leaves
+the process. An index outlives no erasure: it is deleted with the row. Nothing about health is ever indexed.
 """
 
 import unicodedata

@@ -38,7 +38,7 @@ def new_nonce() -> bytes:
 
 
 def encrypt(cipher: AESGCM, *, plain: bytes, bound: bytes) -> bytes:
-    """nonce | ciphertext | tag, with `bound` authenticated."""
+    """Encrypt, with `bound` authenticated: the answer is nonce | ciphertext | tag."""
     nonce = new_nonce()
     return nonce + cipher.encrypt(nonce, plain, bound)
 

@@ -1,6 +1,7 @@
 """Where the topmost key lives. A provider wraps and unwraps clinic keys; it is never asked once per record."""
 
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import Final, Protocol
@@ -39,10 +40,12 @@ class FileKeyProvider:
         self.path = path
         self._cipher: AESGCM | None = None
 
-    def create(self) -> None:
-        """Make the key file. Raises KeysUnavailable where there is one already: a key is never overwritten."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+    def create(self) -> bool:
+        """Make the key file; False where there is one already, which is left as it is: a key is never overwritten."""
+        folder = self.path.parent
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The name is random, not the process's number: in two containers that share a folder both may be number one.
+        draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -51,10 +54,12 @@ class FileKeyProvider:
                 os.fsync(file.fileno())
             # A link, not a rename: of two processes that start at once, one wins and the other reads what it made.
             os.link(draft, self.path)
-        except FileExistsError as error:
-            raise KeysUnavailable(f"The key file {self.path.name} exists already; it is never overwritten.") from error
+        except FileExistsError:
+            return False
         finally:
             draft.unlink()
+        _write_through(folder)
+        return True
 
     def exists(self) -> bool:
         """Is there a key file?"""
@@ -75,8 +80,9 @@ class FileKeyProvider:
 
     def _read(self) -> bytes:
         try:
-            mode = self.path.stat().st_mode
-            key = self.path.read_bytes()
+            with self.path.open("rb") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                key = file.read(KEY_BYTES + 1)
         except OSError as error:
             raise KeysUnavailable(f"The key file {self.path.name} can not be read ({error.strerror}).") from error
         if mode & OPEN_TO_OTHERS:
@@ -85,5 +91,14 @@ class FileKeyProvider:
                 "make it 0400 and change the key if somebody may have read it."
             )
         if len(key) != KEY_BYTES:
-            raise KeysUnavailable(f"The key file {self.path.name} holds {len(key)} bytes instead of {KEY_BYTES}.")
+            raise KeysUnavailable(f"The key file {self.path.name} does not hold exactly {KEY_BYTES} bytes.")
         return key
+
+
+def _write_through(folder: Path) -> None:
+    """A name that was just made in a folder is lost in a power cut unless the folder itself is written."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

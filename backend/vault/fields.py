@@ -1,22 +1,33 @@
-"""Model fields whose values are encrypted under the patient's own key, and stay closed until somebody is recorded
-as looking.
+"""Model fields encrypted under the patient's own key, which stay closed until somebody is recorded as looking.
 
 A stored value is `suite (1 byte) | key id (16) | nonce (12) | ciphertext and tag`; table, column, row and clinic are
 authenticated, so a value that is moved elsewhere can not be opened there.
 """
 
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, cast, overload
 from uuid import UUID
 
 import orjson
 from django.db import models
 
-from backend.vault.ciphers import SUITE_AES_256_GCM, Tampered, decrypt, encrypt, field_binding
+from backend.vault.ciphers import (
+    NONCE_BYTES,
+    SUITE_AES_256_GCM,
+    TAG_BYTES,
+    Tampered,
+    decrypt,
+    encrypt,
+    field_binding,
+)
 from backend.vault.keyring import KeyDestroyed, Scope, keyring
 
 CLOSED: Final = "•••"
 KEY_ID: Final = slice(1, 17)
 BODY: Final = 17
+SHORTEST: Final = BODY + NONCE_BYTES + TAG_BYTES
+# Is it there, and is it this very ciphertext? Nothing else can be asked of a column that nobody can read.
+LOOKUPS: Final = frozenset({"isnull", "exact", "in"})
 
 Json = str | int | bool | list["Json"] | dict[str, "Json"] | None
 
@@ -100,6 +111,10 @@ class Sealed:
 
     __hash__ = None  # type: ignore[assignment] # not hashable, and object says it is
 
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        # Before it was saved it holds the plain value, which a pickle would carry out of the process.
+        raise TypeError("Sealed values are neither copied nor pickled.")
+
     @property
     def key_id(self) -> UUID | None:
         """Under which key the value is sealed; None before it was saved."""
@@ -112,15 +127,17 @@ class Sealed:
             raise NotRecorded
         if self._blob is None:
             return self._plain
-        if self._blob[0] != SUITE_AES_256_GCM:
-            raise Tampered
         try:
-            key = keyring().by_id(self._blob.key_id)
+            return _opened(row, self._column, self._blob)
         except KeyDestroyed:
             return SHREDDED
-        bound = _binding(row, self._column, key.key_id)
-        opened: Json = orjson.loads(decrypt(key.cipher, blob=bytes(self._blob[BODY:]), bound=bound))
-        return opened
+
+    def moved_to(self, row: SealingRow, /) -> "Sealed":
+        """The same value on another copy of the same row, as a reload makes one. Raises TypeError for another row."""
+        own = self._row
+        if (own._meta.concrete_model, own.pk) != (row._meta.concrete_model, row.pk) or row.pk is None:  # noqa: SLF001 - Django's public-by-convention name
+            raise TypeError("A sealed value belongs to its row: reveal it and seal it anew.")
+        return Sealed(row=row, column=self._column, blob=self._blob, plain=self._plain)
 
     def reveal(self, entry: Looking, /) -> str:
         """The text. Raises ValueShredded besides what `open` raises."""
@@ -152,19 +169,26 @@ class _SealedAttribute:
     def __get__(self, instance: SealingRow | None, owner: type) -> Self | Sealed | None:
         if instance is None:
             return self
-        held = instance.__dict__.get(self.field.attname)
+        name = self.field.attname
+        if name not in instance.__dict__:
+            # Left out by only() or defer(): read now, or a value that is there would look as if it were not.
+            cast("models.Model", instance).refresh_from_db(fields=[name])
+        held = instance.__dict__[name]
         if held is None or isinstance(held, Sealed):
             return held
         return Sealed(row=instance, column=str(self.field.column), blob=held)
 
     def __set__(self, instance: SealingRow, value: Json | Sealed | Blob) -> None:
+        name, column = self.field.attname, str(self.field.column)
         if value is None or isinstance(value, Blob):
-            instance.__dict__[self.field.attname] = value
+            instance.__dict__[name] = value
         elif isinstance(value, Sealed):
-            raise TypeError("A sealed value belongs to its row: reveal it and seal it anew.")
+            moved = value.moved_to(instance)
+            if moved._column != column:  # noqa: SLF001 - the field and its values are one mechanism
+                raise TypeError("A sealed value belongs to its column: reveal it and seal it anew.")
+            instance.__dict__[name] = moved if moved._blob is None else moved._blob  # noqa: SLF001 - as above
         else:
-            sealed = Sealed(row=instance, column=str(self.field.column), blob=None, plain=value)
-            instance.__dict__[self.field.attname] = sealed
+            instance.__dict__[name] = Sealed(row=instance, column=column, blob=None, plain=value)
 
 
 if TYPE_CHECKING:
@@ -182,25 +206,38 @@ class SealedField(_Binary):
         self.scope = scope
         super().__init__(**options)
 
-    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+        """For migrations: the scope, where it is not the usual one."""
         name, path, args, options = super().deconstruct()
         if self.scope is not Scope.PROFILE:
             options["scope"] = self.scope
         return name, path, args, options
 
     def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
+        """Put the attribute that opens nothing by itself on the model."""
         super().contribute_to_class(cls, name, private_only=private_only)
         setattr(cls, self.attname, _SealedAttribute(self))
 
     def from_db_value(self, value: bytes | memoryview | None, *_context: object) -> Blob | None:
+        """Mark what comes from the database as sealed."""
         return None if value is None else Blob(value)
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> Blob | None:  # noqa: ARG002, FBT001 - Django's signature
+    def get_lookup(self, lookup_name: str) -> "type[models.Lookup[Any]] | None":
+        """Refuse to compare: `contains` and its like would send the plain text into a query, and find nothing."""
+        if lookup_name not in LOOKUPS:
+            raise TypeError(f"{self.name} is sealed: it can not be searched.")
+        return super().get_lookup(lookup_name)
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Blob | None:  # noqa: FBT001 - Django's signature
+        """Encrypt a value that was set since the row was loaded."""
         row: Any = model_instance
-        held = row.__dict__.get(self.attname)
+        held: Blob | Sealed | None = row.__dict__.get(self.attname)
         if isinstance(held, Sealed):
-            held = self.seal(row, held._plain)  # noqa: SLF001 - the field and its values are one mechanism
-            row.__dict__[self.attname] = held
+            held = row.__dict__[self.attname] = self.seal(row, held._plain)  # noqa: SLF001 - the field and its values are one mechanism
+        elif add and held is not None:
+            # A new row with an old ciphertext: fine after a save that was rolled back, but the copy of another row
+            # would hold what nobody can ever open.
+            _opened(row, str(self.column), held)
         return held
 
     def seal(self, row: SealingRow, value: Json) -> Blob:
@@ -212,12 +249,24 @@ class SealedField(_Binary):
         return Blob(bytes([SUITE_AES_256_GCM]) + key.key_id.bytes + body)
 
     def get_prep_value(self, value: Any) -> Any:
+        """Let nothing but ciphertext into a statement."""
         if value is not None and not isinstance(value, Blob):
-            raise TypeError(f"{self.name} is sealed: set it on its row and save that; it can not be searched or updated.")
+            raise TypeError(f"{self.name} is sealed: set it on its row and save that; no query can search or set it.")
         return super().get_prep_value(value)
 
-    def value_to_string(self, obj: models.Model) -> str:
+    def value_to_string(self, obj: models.Model) -> NoReturn:  # noqa: ARG002 - Django's signature
+        """Refuse: a fixture or export would carry ciphertext that opens nowhere else."""
         raise TypeError("Sealed values are not serialised.")
+
+
+def _opened(row: SealingRow, column: str, blob: Blob) -> Json:
+    """Decrypt a value for its place. Raises Tampered, KeyUnavailable, KeyDestroyed."""
+    if len(blob) < SHORTEST or blob[0] != SUITE_AES_256_GCM:
+        raise Tampered
+    key = keyring().by_id(blob.key_id)
+    plain = decrypt(key.cipher, blob=bytes(blob[BODY:]), bound=_binding(row, column, key.key_id))
+    opened: Json = orjson.loads(plain)
+    return opened
 
 
 def _binding(row: SealingRow, column: str, key_id: UUID) -> bytes:

@@ -1,23 +1,22 @@
 """The standing cast and the fixed `now`; what the suite needs of the database. Nothing else."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.backends.base.operations import BaseDatabaseOperations
 
-from backend.accounts.operations import create_account
-from backend.accounts.queries import get_staff_actor
-from backend.audit.actors import Actor, ActorKind, system_actor
-from backend.audit.models import AuditEntry
+from backend.audit.actors import Actor, system_actor
 from backend.clinics.models import MembershipRole
-from backend.clinics.operations import add_member, create_clinic
+from backend.clinics.queries import ClinicFacts
 from backend.config.starting import prepare_keys
+from backend.consent.operations import withdraw_consent
+from backend.policy.vocabulary import Method
+from tests.factories.clinics import make_clinic, make_member
+from tests.factories.patients import PatientInTest, consent, make_patient
+from tests.factories.programmes import CHANNELS, RECALL, REMINDER, define_words, run_programme
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -69,3 +68,80 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """The system's keys are there before the first test, as `manage.py prepare` makes them."""
     with django_db_blocker.unblock():
         prepare_keys(now=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def northgate(db: None, now: datetime) -> ClinicFacts:
+    """A clinic with its purposes, notice, templates and two running programmes."""
+    clinic = make_clinic("northgate", now=now - 30 * DAY)
+    manager = make_member(clinic.id, "set-up@northgate", now=now - 30 * DAY)
+    doctor = make_member(clinic.id, "doctor@northgate", now=now - 30 * DAY, is_health_professional=True)
+    define_words(clinic.id, actor=manager, now=now - 30 * DAY)
+    for slug in (REMINDER, RECALL):
+        run_programme(clinic.id, slug, manager=manager, doctor=doctor, now=now - 30 * DAY)
+    return clinic
+
+
+@pytest.fixture
+def southbank(db: None, now: datetime) -> ClinicFacts:
+    """Another clinic on the same installation."""
+    clinic = make_clinic("southbank", now=now - 30 * DAY)
+    define_words(clinic.id, actor=system_actor(), now=now - 30 * DAY)
+    return clinic
+
+
+@pytest.fixture
+def manager(northgate: ClinicFacts, now: datetime) -> Actor:
+    """Runs Northgate, and is a health professional there."""
+    return make_member(northgate.id, "manager@northgate", now=now, is_health_professional=True)
+
+
+@pytest.fixture
+def reception(northgate: ClinicFacts, now: datetime) -> Actor:
+    """Works at Northgate's desk."""
+    return make_member(northgate.id, "reception@northgate", now=now)
+
+
+@pytest.fixture
+def dpo(northgate: ClinicFacts, now: datetime) -> Actor:
+    """Northgate's data protection officer."""
+    return make_member(northgate.id, "dpo@northgate", now=now, role=MembershipRole.DPO)
+
+
+@pytest.fixture
+def outsider(southbank: ClinicFacts, now: datetime) -> Actor:
+    """Works at Southbank and must never see Northgate."""
+    return make_member(southbank.id, "outsider@southbank", now=now)
+
+
+@pytest.fixture
+def silent(northgate: ClinicFacts, now: datetime) -> PatientInTest:
+    """Can be reached by every channel, and never said anything."""
+    return make_patient(northgate.id, now=now - 20 * DAY, family_name="Silence")
+
+
+@pytest.fixture
+def consenting(northgate: ClinicFacts, now: datetime) -> PatientInTest:
+    """Said yes to reminders and recalls by push, SMS and e-mail."""
+    patient = make_patient(northgate.id, now=now - 20 * DAY, family_name="Oui")
+    for purpose in (REMINDER, RECALL):
+        consent(patient, purpose=purpose, channels=CHANNELS, now=now - 10 * DAY)
+    return patient
+
+
+@pytest.fixture
+def withdrawn(northgate: ClinicFacts, now: datetime) -> PatientInTest:
+    """Said yes once, and withdrew everything since."""
+    patient = make_patient(northgate.id, now=now - 20 * DAY, family_name="Plusjamais")
+    for purpose in (REMINDER, RECALL):
+        consent(patient, purpose=purpose, channels=CHANNELS, now=now - 10 * DAY)
+        withdraw_consent(
+            clinic_id=northgate.id,
+            patient_id=patient.id,
+            purpose=purpose,
+            channels=CHANNELS,
+            method=Method.APP,
+            actor=patient.actor,
+            now=now - 5 * DAY,
+        )
+    return patient

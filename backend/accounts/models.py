@@ -23,7 +23,7 @@ class Role(models.TextChoices):
 
 
 class Account(AbstractBaseUser, Guarded):
-    """Somebody who works for a clinic, or a machine that does. `pseudonym` stands for them in the log's clear header."""
+    """Somebody who works for a clinic, or a machine that does; `pseudonym` names them in the log's clear header."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     handle = models.CharField(max_length=80, unique=True)
@@ -38,7 +38,7 @@ class Account(AbstractBaseUser, Guarded):
 
 
 class AccessToken(Guarded):
-    """A bearer token: only the hash of its random 256 bits is kept. It belongs to one clinic, and one patient or account."""
+    """A bearer token of one clinic, and one patient or account: only the hash of its random 256 bits is kept."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     digest = models.BinaryField(unique=True)

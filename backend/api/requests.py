@@ -20,6 +20,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Name the request while it is answered."""
         given = request.headers.get(HEADER, "")
         mine = given if GIVEN.match(given) else uuid4().hex
         token = request_id.set(mine)

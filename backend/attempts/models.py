@@ -18,7 +18,7 @@ class Attempt(Guarded):
     owner = models.UUIDField()
     claimed_at = models.DateTimeField()
     lease_until = models.DateTimeField()
-    outcome = models.CharField(max_length=20, null=True)
+    outcome = models.CharField(max_length=20, null=True)  # noqa: DJ001 - no outcome yet is not an empty one
     closed_at = models.DateTimeField(null=True)
 
     class Meta:

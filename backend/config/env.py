@@ -110,7 +110,9 @@ def url(name: str, *, default: str = "", schemes: tuple[str, ...], meaning: str,
     if not value:
         return default
     if urlsplit(value).scheme not in schemes:
-        raise SettingRefused(f"{PREFIX}{name} must be an address that starts with {' or '.join(s + '://' for s in schemes)}.")
+        raise SettingRefused(
+            f"{PREFIX}{name} must be an address that starts with {' or '.join(s + '://' for s in schemes)}."
+        )
     return value
 
 

@@ -22,7 +22,9 @@ def _kept_secret(data_dir: Path) -> str:
 ACCORD_DATA_DIR = env.folder(
     "DATA_DIR", default=BASE_DIR / "var", shown="var/", meaning="Folder for the embedded database, keys and sandbox."
 )
-DEBUG = env.flag("DEBUG", default=False, meaning="Show error pages with details. Never on a machine with patients' data.")
+DEBUG = env.flag(
+    "DEBUG", default=False, meaning="Show error pages with details. Never on a machine with patients' data."
+)
 ACCORD_PUBLIC_URL = env.url(
     "PUBLIC_URL",
     default="http://127.0.0.1:8000",
@@ -78,9 +80,7 @@ ACCORD_EMAIL_URL = env.url(
     schemes=("smtp",),
     meaning="The SMTP server: smtp://user:secret@host:587?tls=starttls (tls: none, starttls, implicit).",
 )
-ACCORD_EMAIL_FROM = env.text(
-    "EMAIL_FROM", default="no-reply@accord.example", meaning="The sender address of e-mails."
-)
+ACCORD_EMAIL_FROM = env.text("EMAIL_FROM", default="no-reply@accord.example", meaning="The sender address of e-mails.")
 ACCORD_TWILIO_API_URL = env.url(
     "TWILIO_API_URL",
     default="https://api.twilio.com",
@@ -89,7 +89,9 @@ ACCORD_TWILIO_API_URL = env.url(
 )
 ACCORD_TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID", meaning="Twilio's account; unset: no SMS.")
 ACCORD_TWILIO_AUTH_TOKEN = env.text("TWILIO_AUTH_TOKEN", meaning="Twilio's secret.")
-ACCORD_TWILIO_FROM = env.text("TWILIO_FROM", default="Accord", meaning="Sender of SMS: a number or up to 11 characters.")
+ACCORD_TWILIO_FROM = env.text(
+    "TWILIO_FROM", default="Accord", meaning="Sender of SMS: a number or up to 11 characters."
+)
 ACCORD_FCM_API_URL = env.url(
     "FCM_API_URL",
     default="https://fcm.googleapis.com",
@@ -104,7 +106,9 @@ ACCORD_LEASE_SECONDS = env.whole(
 ACCORD_CALL_SECONDS = env.whole(
     "CALL_SECONDS", default=10, at_least=1, meaning="The whole time one call to a carrier may take."
 )
-ACCORD_TICK_SECONDS = env.whole("TICK_SECONDS", default=10, at_least=1, meaning="Seconds between two looks for due messages.")
+ACCORD_TICK_SECONDS = env.whole(
+    "TICK_SECONDS", default=10, at_least=1, meaning="Seconds between two looks for due messages."
+)
 
 # Django
 INSTALLED_APPS = [

@@ -44,8 +44,7 @@ class Purpose(Guarded):
             models.UniqueConstraint(fields=["clinic", "slug"], name="a_purpose_once"),
             # Only the closed list goes without consent: neither staff nor an import can say otherwise.
             models.CheckConstraint(
-                condition=models.Q(legal_basis=LegalBasis.CONSENT.value)
-                | models.Q(nature=Nature.CLOSED_LIST.value),
+                condition=models.Q(legal_basis=LegalBasis.CONSENT.value) | models.Q(nature=Nature.CLOSED_LIST.value),
                 name="only_the_closed_list_goes_without_consent",
             ),
         ]
@@ -98,7 +97,7 @@ class ConsentEvent(OfPatient):
     expressed_by = models.JSONField(default=list)
     recorded_by = models.CharField(max_length=40)
     evidence = SealedField(null=True)
-    evidence_sha256 = models.CharField(max_length=64, blank=True)
+    number = models.PositiveIntegerField()
 
     objects = OfClinic.as_manager()
 
@@ -111,8 +110,11 @@ class ConsentEvent(OfPatient):
                 condition=models.Q(decision=Decision.WITHDRAWN.value) | models.Q(notice__isnull=False),
                 name="a_yes_or_no_names_its_notice",
             ),
+            # The order of a stream is counted, not read off a clock.
+            models.UniqueConstraint(
+                fields=["patient", "purpose", "channel", "number"], name="consent_events_are_counted"
+            ),
         ]
-        indexes = [models.Index(fields=["patient", "purpose", "channel", "id"], name="consent_event_stream")]
 
 
 class States(OfClinic):

@@ -56,8 +56,8 @@ class Message(OfPatient):
     """One message to one patient: planned, decided upon, handed over or withheld, and why."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    enrolment_id = models.UUIDField()
-    programme_id = models.UUIDField()
+    enrolment = models.ForeignKey("programmes.Enrolment", on_delete=models.PROTECT, related_name="+")
+    programme = models.ForeignKey("programmes.Programme", on_delete=models.PROTECT, related_name="+")
     occasion = models.ForeignKey("patients.Occasion", on_delete=models.PROTECT, related_name="+")
     occasion_starts_at = models.DateTimeField(null=True)
     step = models.CharField(max_length=40)
@@ -87,9 +87,7 @@ class Message(OfPatient):
         db_table = "messaging_message"
         constraints = [
             *Guarded.Meta.constraints,
-            models.UniqueConstraint(
-                fields=["enrolment_id", "step", "occurrence"], name="a_step_makes_one_message"
-            ),
+            models.UniqueConstraint(fields=["enrolment", "step", "occurrence"], name="a_step_makes_one_message"),
         ]
         indexes = [
             models.Index(

@@ -15,7 +15,7 @@ class OfClinic(models.QuerySet[Any]):
     """Rows that belong to one clinic: there is no way to ask without saying which."""
 
     def in_clinic(self, clinic_id: UUID) -> Self:
-        """This clinic's rows only."""
+        """Only the rows of this clinic."""
         return self.filter(clinic_id=clinic_id)
 
 
@@ -44,7 +44,7 @@ class Patient(Guarded):
     given_names = SealedField(null=True)
     birth_date = SealedField(null=True)
     address = SealedField(null=True)
-    language = models.CharField(
+    language = models.CharField(  # noqa: DJ001 - not known is not an empty code
         max_length=2, null=True, choices=[(language.value, language.value) for language in Language]
     )
     is_active = models.BooleanField(default=True)

@@ -1,4 +1,4 @@
-"""The words that every part of Accord shares. Codes are stored and sent as they stand; sentences are made at the edge."""
+"""The words that every part of Accord shares. Codes are stored and sent as they are; sentences are made at the edge."""
 
 from enum import StrEnum
 

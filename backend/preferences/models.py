@@ -2,8 +2,8 @@
 
 from django.db import models
 
-from backend.patients.models import OfClinic, OfPatient
 from backend.audit.guard import Guarded
+from backend.patients.models import OfClinic, OfPatient
 from backend.policy.vocabulary import Language, Tone
 from backend.vault.identifiers import new_id
 

@@ -54,7 +54,7 @@ def add_contact_point(
     index = blind_index(INDEX_OF[kind], normal.compare, clinic_id=clinic_id)
     there = _open_points(clinic_id, patient_id).filter(kind=kind, value_index=index).first()
     if there is not None:
-        return there.id
+        return UUID(str(there.id))
     point_id = new_id()
     with record(
         Action.CONTACT_POINT_ADDED,
@@ -113,8 +113,7 @@ def verify_contact_point(
             how="one_time_code",
         ):
             point = _locked(clinic_id, patient_id, contact_point_id)
-            if not _fits(point, code, now):
-                raise CodeRefused
+            _refuse_wrong_code(point, code, now)
             point.status, point.how, point.confirmed_at = ContactStatus.VERIFIED, "one_time_code", now
             point.code_digest = point.code_expires_at = None
             point.save(update_fields=["status", "how", "confirmed_at", "code_digest", "code_expires_at"])
@@ -150,12 +149,10 @@ def register_device(*, clinic_id: UUID, patient_id: UUID, token: str, actor: Act
     if not token.strip() or len(token) > 4096:  # noqa: PLR2004 - no push service has longer tokens
         raise InvalidInput("A device token has 1 to 4096 characters.", field="token")
     index = blind_index(Indexed.DEVICE, token, clinic_id=clinic_id)
-    devices = ContactPoint.objects.in_clinic(clinic_id).filter(
-        kind=ContactKind.PUSH, value_index=index, ended_at=None
-    )
+    devices = ContactPoint.objects.in_clinic(clinic_id).filter(kind=ContactKind.PUSH, value_index=index, ended_at=None)
     mine = devices.filter(patient_id=patient_id).first()
     if mine is not None:
-        return mine.id
+        return UUID(str(mine.id))
     point_id = new_id()
     with record(
         Action.CONTACT_POINT_ADDED,
@@ -217,20 +214,24 @@ def _open_points(clinic_id: UUID, patient_id: UUID) -> OfClinic:
 
 
 def _locked(clinic_id: UUID, patient_id: UUID, contact_point_id: UUID) -> ContactPoint:
-    point = _open_points(clinic_id, patient_id).select_for_update(of=("self",)).filter(id=contact_point_id).first()
+    point: ContactPoint | None = (
+        _open_points(clinic_id, patient_id).select_for_update(of=("self",)).filter(id=contact_point_id).first()
+    )
     if point is None:
         raise NotFound
     return point
 
 
-def _fits(point: ContactPoint, code: str, now: datetime) -> bool:
-    return (
+def _refuse_wrong_code(point: ContactPoint, code: str, now: datetime) -> None:
+    fits = (
         point.code_digest is not None
         and point.code_expires_at is not None
         and now < point.code_expires_at
         and point.code_tries < CODE_TRIES
         and hmac.compare_digest(bytes(point.code_digest), _digest(point.id, code))
     )
+    if not fits:
+        raise CodeRefused
 
 
 def _digest(contact_point_id: UUID, code: str) -> bytes:

@@ -62,7 +62,7 @@ class RowOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRow:
-    """One line of the report. `unusable` lines come on top: their row was taken over, one field of it can not be used."""
+    """One line of the report. An `unusable` line comes on top of its row's: one field of it can not be used."""
 
     where: Where
     outcome: RowOutcome
@@ -108,7 +108,7 @@ def import_records(
             counts.add(row)
             if on_row is not None:
                 on_row(row)
-    totals = {outcome.value: counts.rows[outcome] for outcome in RowOutcome}
+    totals: dict[str, Any] = {outcome.value: counts.rows[outcome] for outcome in RowOutcome}
     with record(Action.IMPORT_FINISHED, by=actor, now=now, clinic_id=clinic_id, run=run_id, **totals):
         ImportRun.objects.filter(id=run_id).update(finished_at=now, **totals)
     return counts
@@ -181,9 +181,7 @@ def _take_over_patients(records: Sequence[PatientRecord], intake: _Intake) -> It
     fresh = [plan for plan in plans if plan.outcome is RowOutcome.CREATED]
     changed = [plan for plan in plans if plan.outcome is RowOutcome.UPDATED]
     if fresh or changed:
-        issued = issue_subject_keys(
-            [plan.patient_id for plan in fresh], clinic_id=intake.clinic_id, now=intake.now
-        )
+        issued = issue_subject_keys([plan.patient_id for plan in fresh], clinic_id=intake.clinic_id, now=intake.now)
         known = keyring().current_of(
             clinic_id=intake.clinic_id, scope=Scope.PROFILE, subject_ids=[plan.patient_id for plan in changed]
         )
@@ -199,9 +197,7 @@ def _take_over_patients(records: Sequence[PatientRecord], intake: _Intake) -> It
         yield ImportRow(where=plan.record.where, outcome=plan.outcome, kind="patient")
 
 
-def _plan_patients(
-    records: Sequence[PatientRecord], intake: _Intake
-) -> tuple[list[_PatientPlan], list[ImportRow]]:
+def _plan_patients(records: Sequence[PatientRecord], intake: _Intake) -> tuple[list[_PatientPlan], list[ImportRow]]:
     indexed = [(given, _identifiers_of(given, intake)) for given in records]
     owners = _owners([index for _, identifiers in indexed for index in identifiers], intake)
     rows = {
@@ -288,7 +284,9 @@ def _write_new_patients(plans: Sequence[_PatientPlan], intake: _Intake) -> None:
     ContactPoint.objects.bulk_create(
         row
         for plan in plans
-        for row in _contact_rows(plan.record.telecoms, patient_id=plan.patient_id, representative_id=None, intake=intake)
+        for row in _contact_rows(
+            plan.record.telecoms, patient_id=plan.patient_id, representative_id=None, intake=intake
+        )
     )
 
 
@@ -416,9 +414,7 @@ def _replace_contact_points(
         (row.kind, bytes(row.value_index))
         for row in ContactPoint.objects.in_clinic(intake.clinic_id).filter(patient_id=patient_id, ended_at=None)
     }
-    ContactPoint.objects.bulk_create(
-        row for row in wanted.values() if (row.kind, bytes(row.value_index)) not in there
-    )
+    ContactPoint.objects.bulk_create(row for row in wanted.values() if (row.kind, bytes(row.value_index)) not in there)
 
 
 # ---------------------------------------------------------------------------------- representatives, occasions

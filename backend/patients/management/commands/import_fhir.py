@@ -4,7 +4,7 @@ import csv
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         for outcome in RowOutcome:
             self.stdout.write(f"{outcome.value:10} {counts.rows[outcome]}")
         for ignored in folder.ignored():
-            self.stdout.write(f"not read   {ignored.name} ({ignored.lines} lines, {ignored.resource_type})")
+            self.stdout.write(f"not read   {ignored.file} ({ignored.lines or '?'} lines)")
         for row in report.troubles:
             sentence = REASONS[row.reason][Language.ENGLISH]
             self.stdout.write(f"{row.where.file}:{row.where.line}: {row.field}: {sentence} ({row.outcome})")
@@ -74,7 +74,7 @@ class _Report:
         if self._writer:
             self._writer.writerow(["file", "line", "kind", "outcome", "field", "reason"])
 
-    def __enter__(self) -> "_Report":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

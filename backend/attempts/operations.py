@@ -1,0 +1,134 @@
+"""Opening, closing and draining attempts. Opening and closing happen inside the caller's `record`."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from backend.attempts.models import Attempt
+from backend.policy.vocabulary import Channel
+
+MARGIN_SECONDS: Final = 2.0
+FIRST_WAIT: Final = 0.005
+LONGEST_WAIT: Final = 0.1
+EAGER_SECONDS: Final = 1.0
+
+
+class AttemptOutcome(StrEnum):
+    """How an attempt was closed."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    WITHHELD = "withheld"
+    DEFERRED = "deferred"
+    EXPIRED = "expired"
+    RELEASED = "released"
+    IN_DOUBT = "in_doubt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAttempt:
+    """One hand-over that is about to begin."""
+
+    id: UUID
+    message_id: UUID
+    clinic_id: UUID
+    patient_id: UUID
+    purpose: str
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """What a withdrawal can say: confirmed only if nothing more can leave (guard G1)."""
+
+    confirmed: bool
+    already_left: tuple[UUID, ...]
+    in_doubt: tuple[UUID, ...]
+
+
+def database_now() -> datetime:
+    """The database's clock: leases are set and compared with this one only."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')")
+        else:
+            cursor.execute("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")
+        (told,) = cursor.fetchone() or ("",)
+    return datetime.fromisoformat(f"{told}+00:00")
+
+
+def open_attempts(attempts: Sequence[NewAttempt], *, owner: UUID, lease: timedelta, now: datetime) -> None:
+    """Say that these messages are being handed over. `now` is the time of the business; the lease is real time."""
+    until = database_now() + lease
+    Attempt.objects.bulk_create(
+        Attempt(
+            id=attempt.id,
+            message_id=attempt.message_id,
+            clinic_id=attempt.clinic_id,
+            patient_id=attempt.patient_id,
+            purpose=attempt.purpose,
+            channel=attempt.channel,
+            owner=owner,
+            claimed_at=now,
+            lease_until=until,
+        )
+        for attempt in attempts
+    )
+
+
+def close_attempts(outcomes: Iterable[tuple[UUID, AttemptOutcome]], *, now: datetime) -> frozenset[UUID]:
+    """Close attempts that are still open; the ids of those that were. An attempt that was taken away stays as it is."""
+    closed: set[UUID] = set()
+    by_outcome: dict[AttemptOutcome, list[UUID]] = {}
+    for attempt_id, outcome in outcomes:
+        by_outcome.setdefault(outcome, []).append(attempt_id)
+    for outcome, attempt_ids in by_outcome.items():
+        still_open = Attempt.objects.filter(id__in=attempt_ids, outcome=None).select_for_update()
+        ids = list(still_open.values_list("id", flat=True))
+        if ids:
+            Attempt.objects.filter(id__in=ids, outcome=None).update(outcome=outcome, closed_at=now)
+            closed.update(ids)
+    return frozenset(closed)
+
+
+def drain_attempts(*, patient_id: UUID, purpose: str, channels: Iterable[Channel], lease: timedelta) -> Drained:
+    """Wait for every hand-over that was open when the fence was committed; at most a lease and a margin.
+
+    Call it after the fence is committed: a later attempt meets a gate that sees the withdrawal. Waiting is measured on
+    this process's monotonic clock only. Raises RuntimeError inside a transaction, where the fence is not committed yet.
+    """
+    ours = Attempt.objects.filter(patient_id=patient_id, purpose=purpose, channel__in=list(channels))
+    # Durable: inside a transaction the fence would not be committed yet, and this would wait behind it.
+    with transaction.atomic(durable=True):
+        watched = dict(ours.filter(outcome=None).values_list("id", "message_id"))
+        unsettled = dict(ours.filter(outcome=AttemptOutcome.IN_DOUBT).values_list("id", "message_id"))
+    started = time.monotonic()
+    deadline = started + lease.total_seconds() + MARGIN_SECONDS
+    wait = FIRST_WAIT
+    ended: dict[UUID, str] = {}
+    while len(ended) < len(watched):
+        rows = Attempt.objects.filter(id__in=watched).exclude(outcome=None)
+        ended = {attempt: str(outcome) for attempt, outcome in rows.values_list("id", "outcome")}
+        if len(ended) == len(watched) or time.monotonic() >= deadline:
+            break
+        time.sleep(wait)
+        if time.monotonic() - started > EAGER_SECONDS:
+            wait = min(wait * 2, LONGEST_WAIT)
+    left = [watched[attempt] for attempt, outcome in ended.items() if outcome == AttemptOutcome.SENT]
+    doubtful = [watched[attempt] for attempt, outcome in ended.items() if outcome == AttemptOutcome.IN_DOUBT]
+    doubtful += [message for attempt, message in watched.items() if attempt not in ended]
+    doubtful += unsettled.values()
+    in_doubt = tuple(sorted(set(doubtful)))
+    return Drained(confirmed=not in_doubt, already_left=tuple(sorted(set(left))), in_doubt=in_doubt)
+
+
+def expired_attempts(*, limit: int) -> list[tuple[UUID, UUID]]:
+    """Attempts whose owner has let the lease run out, and their messages."""
+    rows = Attempt.objects.filter(outcome=None, lease_until__lt=database_now() - timedelta(seconds=MARGIN_SECONDS))
+    return list(rows.order_by("lease_until").values_list("id", "message_id")[:limit])

@@ -1,0 +1,237 @@
+"""Questions about purposes, notices, consent events and states."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from backend.consent.models import ConsentEvent, ConsentState, Notice, Purpose
+from backend.errors import NotFound
+from backend.policy.contact import ConsentFact, PurposeFacts
+from backend.policy.vocabulary import Channel, ConsentStatus, Decision, Language, Method, Nature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurposeRow:
+    """A purpose of a clinic."""
+
+    id: UUID
+    slug: str
+    nature: Nature
+    channels: tuple[Channel, ...]
+    names: dict[str, str]
+    statements: dict[str, str]
+    requires_consent: bool
+    validity_months: int
+
+    @property
+    def facts(self) -> PurposeFacts:
+        """As the decision core reads it."""
+        return PurposeFacts(
+            slug=self.slug,
+            nature=self.nature,
+            requires_consent=self.requires_consent,
+            channels=frozenset(self.channels),
+        )
+
+    def name(self, language: Language) -> str:
+        """How people call it."""
+        return self.names.get(language) or self.slug
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeRow:
+    """A published notice."""
+
+    id: UUID
+    version: int
+    language: Language
+    title: str
+    body: str
+    statements: dict[str, str]
+    sha256: str
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRow:
+    """Where one purpose on one channel stands. `none` where nothing was ever said."""
+
+    purpose: str
+    channel: Channel
+    status: ConsentStatus
+    since: datetime | None = None
+    valid_until: datetime | None = None
+    event_id: UUID | None = None
+    method: Method | None = None
+    notice_version: int | None = None
+    language: Language | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """One consent event, without its sealed evidence."""
+
+    id: UUID
+    purpose: str
+    channel: Channel
+    decision: Decision
+    method: Method
+    occurred_at: datetime
+    recorded_at: datetime
+    valid_until: datetime | None
+    notice_version: int | None
+    notice_sha256: str
+    language: str
+    expressed_by: tuple[str, ...]
+
+
+def purposes_of(clinic_id: UUID) -> dict[UUID, PurposeRow]:
+    """A clinic's purposes, in their order."""
+    rows = Purpose.objects.in_clinic(clinic_id).order_by("rank", "slug")
+    return {row.id: _purpose(row) for row in rows}
+
+
+def get_purpose(*, clinic_id: UUID, slug: str) -> PurposeRow:
+    """One purpose by its slug. Raises NotFound."""
+    row = Purpose.objects.in_clinic(clinic_id).filter(slug=slug).first()
+    if row is None:
+        raise NotFound("This purpose does not exist here.", field="purpose")
+    return _purpose(row)
+
+
+def purposes_by_id(purpose_ids: Iterable[UUID]) -> dict[UUID, PurposeRow]:
+    """Purposes of any clinic, with one query."""
+    return {row.id: _purpose(row) for row in Purpose.objects.filter(id__in=set(purpose_ids))}
+
+
+def latest_notices(clinic_id: UUID) -> dict[Language, NoticeRow]:
+    """The newest notice in each language."""
+    latest: dict[Language, NoticeRow] = {}
+    for row in Notice.objects.in_clinic(clinic_id).order_by("version"):
+        latest[Language(row.language)] = _notice(row)
+    return latest
+
+
+def get_notice(*, clinic_id: UUID, version: int, language: Language) -> NoticeRow:
+    """One published notice. Raises NotFound."""
+    row = Notice.objects.in_clinic(clinic_id).filter(version=version, language=language).first()
+    if row is None:
+        raise NotFound("This version of the notice does not exist.", field="notice_version")
+    return _notice(row)
+
+
+def consent_facts_of(patient_ids: Iterable[UUID]) -> dict[UUID, tuple[ConsentFact, ...]]:
+    """What the decision core needs to know, for many patients with one query."""
+    facts: defaultdict[UUID, list[ConsentFact]] = defaultdict(list)
+    rows = ConsentState.objects.filter(patient_id__in=set(patient_ids)).values_list(
+        "patient_id", "purpose__slug", "channel", "status", "last_event_id", "since", "valid_until"
+    )
+    for patient_id, purpose, channel, status, event_id, since, valid_until in rows:
+        facts[patient_id].append(
+            ConsentFact(
+                purpose=purpose,
+                channel=Channel(channel),
+                status=ConsentStatus(status),
+                event_id=event_id,
+                valid_from=since,
+                valid_until=valid_until,
+            )
+        )
+    return {patient_id: tuple(own) for patient_id, own in facts.items()}
+
+
+def states_of(*, clinic_id: UUID, patient_id: UUID) -> list[StateRow]:
+    """Every purpose on every channel of one patient: `none` where nothing was said."""
+    rows = ConsentState.objects.in_clinic(clinic_id).filter(patient_id=patient_id).select_related("last_event__notice")
+    known: dict[tuple[UUID, str], Any] = {(row.purpose_id, row.channel): row for row in rows}
+    states = []
+    for purpose in purposes_of(clinic_id).values():
+        if not purpose.requires_consent:
+            continue
+        for channel in purpose.channels:
+            row = known.get((purpose.id, channel))
+            states.append(
+                StateRow(purpose=purpose.slug, channel=channel, status=ConsentStatus.NONE)
+                if row is None
+                else _state(purpose.slug, row)
+            )
+    return states
+
+
+def events_of(*, clinic_id: UUID, patient_id: UUID) -> list[EventRow]:
+    """Everything a patient ever said, oldest first."""
+    rows = (
+        ConsentEvent.objects.in_clinic(clinic_id)
+        .filter(patient_id=patient_id)
+        .select_related("purpose", "notice")
+        .defer("evidence")
+        .order_by("recorded_at", "number", "id")
+    )
+    return [_event(row) for row in rows]
+
+
+def events_by_id(event_ids: Iterable[UUID]) -> dict[UUID, EventRow]:
+    """Some events, with one query."""
+    rows = ConsentEvent.objects.filter(id__in=set(event_ids)).select_related("purpose", "notice").defer("evidence")
+    return {row.id: _event(row) for row in rows}
+
+
+def _purpose(row: Purpose) -> PurposeRow:
+    return PurposeRow(
+        id=row.id,
+        slug=row.slug,
+        nature=Nature(row.nature),
+        channels=tuple(Channel(channel) for channel in row.channels),
+        names=dict(row.names),
+        statements=dict(row.statements),
+        requires_consent=row.requires_consent,
+        validity_months=row.validity_months,
+    )
+
+
+def _notice(row: Notice) -> NoticeRow:
+    return NoticeRow(
+        id=row.id,
+        version=row.version,
+        language=Language(row.language),
+        title=row.title,
+        body=row.body,
+        statements=dict(row.statements),
+        sha256=row.sha256,
+        published_at=row.published_at,
+    )
+
+
+def _state(purpose: str, row: ConsentState) -> StateRow:
+    event = row.last_event
+    return StateRow(
+        purpose=purpose,
+        channel=Channel(row.channel),
+        status=ConsentStatus(row.status),
+        since=row.since,
+        valid_until=row.valid_until,
+        event_id=event.id,
+        method=Method(event.method),
+        notice_version=None if event.notice is None else event.notice.version,
+        language=Language(event.language) if event.language else None,
+    )
+
+
+def _event(row: ConsentEvent) -> EventRow:
+    return EventRow(
+        id=row.id,
+        purpose=row.purpose.slug,
+        channel=Channel(row.channel),
+        decision=Decision(row.decision),
+        method=Method(row.method),
+        occurred_at=row.occurred_at,
+        recorded_at=row.recorded_at,
+        valid_until=row.valid_until,
+        notice_version=None if row.notice is None else row.notice.version,
+        notice_sha256=row.notice_sha256,
+        language=row.language,
+        expressed_by=tuple(one["role"] for one in row.expressed_by),
+    )

@@ -1,0 +1,28 @@
+"""The carriers of this installation, built once, from its settings."""
+
+from collections.abc import Mapping
+from functools import cache
+
+from django.conf import settings
+
+from backend.messaging.carriers.base import Carrier
+from backend.messaging.carriers.registry import CarrierSettings, build_carriers
+from backend.policy.vocabulary import Channel
+
+
+@cache
+def configured_carriers() -> Mapping[Channel, Carrier]:
+    """One carrier per channel that has settings. Raises ValueError where one is configured by halves."""
+    return build_carriers(
+        CarrierSettings(
+            public_url=settings.ACCORD_PUBLIC_URL,
+            email_url=settings.ACCORD_EMAIL_URL,
+            email_sender=settings.ACCORD_EMAIL_FROM,
+            twilio_api_url=settings.ACCORD_TWILIO_API_URL,
+            twilio_account_sid=settings.ACCORD_TWILIO_ACCOUNT_SID,
+            twilio_auth_token=settings.ACCORD_TWILIO_AUTH_TOKEN,
+            twilio_from=settings.ACCORD_TWILIO_FROM,
+            fcm_api_url=settings.ACCORD_FCM_API_URL,
+            fcm_credentials=settings.ACCORD_FCM_CREDENTIALS,
+        )
+    )

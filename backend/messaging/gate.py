@@ -1,0 +1,173 @@
+"""The gate: gathers fresh facts in bulk and asks the decision core, at planning and again at the moment of sending."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from backend.clinics.queries import get_clinic
+from backend.consent.queries import PurposeRow, consent_facts_of, purposes_by_id
+from backend.messaging.models import Message
+from backend.patients.queries import (
+    ContactPointRow,
+    PatientFacts,
+    contact_points_by_id,
+    latest_occasions,
+    occasions_by_id,
+    patients_by_id,
+)
+from backend.policy.contact import ConsentFact, ContactFacts, ContactPointFacts, Verdict, decide
+from backend.policy.vocabulary import Channel, MessageState
+from backend.preferences.queries import PreferenceRow, preferences_of
+
+COUNTED: Final = (MessageState.HANDING_OVER, MessageState.SENT, MessageState.DELIVERED, MessageState.IN_DOUBT)
+LONGEST_CAP: Final = timedelta(days=30)
+RUNNING: Final = "running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One message that might go out: what is fixed about it. Everything else is looked up afresh."""
+
+    clinic_id: UUID
+    patient_id: UUID
+    purpose_id: UUID
+    channel: Channel
+    contact_point_id: UUID | None
+    occasion_id: UUID
+    occasion_starts_at: datetime | None
+    programme_running: bool
+    template_exists: bool
+    not_before: datetime | None
+    expires_at: datetime | None
+    message_id: UUID | None = None
+    claimed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is known around a batch of candidates. The number of queries does not depend on how many there are."""
+
+    patients: dict[UUID, PatientFacts]
+    purposes: dict[UUID, PurposeRow]
+    consents: dict[UUID, tuple[ConsentFact, ...]]
+    points: dict[UUID, ContactPointRow]
+    preferences: dict[UUID, PreferenceRow]
+    standing: frozenset[tuple[UUID, datetime | None]]
+    contacts: dict[UUID, list[tuple[datetime, UUID]]]
+    time_zones: dict[UUID, str]
+
+
+def gather(candidates: Sequence[Candidate], *, now: datetime) -> Surroundings:
+    """Look up everything that the decisions depend on, now."""
+    patient_ids = {candidate.patient_id for candidate in candidates}
+    return Surroundings(
+        patients=patients_by_id(patient_ids),
+        purposes=purposes_by_id({candidate.purpose_id for candidate in candidates}),
+        consents=consent_facts_of(patient_ids),
+        points=contact_points_by_id({one.contact_point_id for one in candidates if one.contact_point_id is not None}),
+        preferences=preferences_of(patient_ids),
+        standing=_standing(candidates),
+        contacts=_recent_contacts(patient_ids, now=now),
+        time_zones={one: get_clinic(one).time_zone for one in {candidate.clinic_id for candidate in candidates}},
+    )
+
+
+def decide_all(candidates: Sequence[Candidate], *, now: datetime) -> list[Verdict]:
+    """May each of these go out, now? In the order of the candidates."""
+    around = gather(candidates, now=now)
+    return [decide(facts_for(candidate, around, now=now)) for candidate in candidates]
+
+
+def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> ContactFacts:
+    """The facts of one candidate. What could not be found is not known, and what is not known means no."""
+    patient = around.patients.get(candidate.patient_id)
+    purpose = around.purposes.get(candidate.purpose_id)
+    preferences = around.preferences.get(candidate.patient_id) or PreferenceRow()
+    zone = preferences.time_zone or around.time_zones[candidate.clinic_id]
+    point = around.points.get(candidate.contact_point_id) if candidate.contact_point_id is not None else None
+    if point is not None and point.patient_id != candidate.patient_id:
+        point = None
+    return ContactFacts(
+        now=now,
+        channel=candidate.channel,
+        purpose=None if purpose is None else purpose.facts,
+        deceased=None if patient is None else patient.is_deceased,
+        erased=None if patient is None else patient.is_erased,
+        restricted=None if patient is None else patient.is_restricted or not patient.is_active,
+        # Objections (Art. 21) are not taken down yet; nobody has one.
+        objections=frozenset(),
+        consents=around.consents.get(candidate.patient_id, ()),
+        contact_point=ContactPointFacts(status=None if point is None else point.status_for(candidate.channel)),
+        preference=preferences.facts(time_zone=zone, recent_contacts=_counted_before(candidate, around)),
+        time_zone=zone,
+        programme_running=candidate.programme_running,
+        occasion_stands=(candidate.occasion_id, candidate.occasion_starts_at) in around.standing,
+        template_exists=candidate.template_exists,
+        not_before=candidate.not_before,
+        expires_at=candidate.expires_at,
+    )
+
+
+def candidate_of(message: Message, *, programme_state: str) -> Candidate:
+    """A stored message as the gate asks about it."""
+    return Candidate(
+        clinic_id=message.clinic_id,
+        patient_id=message.patient_id,
+        purpose_id=message.purpose_id,
+        channel=Channel(message.channel),
+        contact_point_id=message.contact_point_id,
+        occasion_id=message.occasion_id,
+        occasion_starts_at=message.occasion_starts_at,
+        programme_running=programme_state == RUNNING,
+        template_exists=message.template_version_id is not None,
+        not_before=None,
+        expires_at=message.expires_at,
+        message_id=message.id,
+        claimed_at=message.claimed_at,
+    )
+
+
+def _standing(candidates: Sequence[Candidate]) -> frozenset[tuple[UUID, datetime | None]]:
+    """Occasions that are as they were: not cancelled, not moved, and, for a vaccination, still the last one."""
+    occasions = occasions_by_id({candidate.occasion_id for candidate in candidates})
+    topics: defaultdict[str, set[UUID]] = defaultdict(set)
+    for occasion in occasions.values():
+        if occasion.kind == "immunisation":
+            topics[occasion.topic].add(occasion.patient_id)
+    last = {
+        (patient_id, topic): at
+        for topic, patients in topics.items()
+        for patient_id, at in latest_occasions(patient_ids=patients, kind="immunisation", topic=topic).items()
+    }
+    return frozenset(
+        (occasion.id, occasion.starts_at)
+        for occasion in occasions.values()
+        if occasion.stands
+        and (occasion.kind != "immunisation" or last.get((occasion.patient_id, occasion.topic)) == occasion.starts_at)
+    )
+
+
+def _recent_contacts(patient_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, list[tuple[datetime, UUID]]]:
+    contacts: defaultdict[UUID, list[tuple[datetime, UUID]]] = defaultdict(list)
+    rows = Message.objects.filter(
+        patient_id__in=set(patient_ids), state__in=COUNTED, claimed_at__gt=now - LONGEST_CAP
+    ).values_list("patient_id", "claimed_at", "id")
+    for patient_id, claimed_at, message_id in rows:
+        if claimed_at is not None:
+            contacts[patient_id].append((claimed_at, message_id))
+    return contacts
+
+
+def _counted_before(candidate: Candidate, around: Surroundings) -> list[datetime]:
+    """The contacts that count towards a cap: those claimed earlier. Of two claimed together the smaller id goes first.
+
+    The claim itself reserves the place, so two workers can not both take the last one.
+    """
+    contacts = around.contacts.get(candidate.patient_id, ())
+    if candidate.message_id is None or candidate.claimed_at is None:
+        return [at for at, _message in contacts]
+    mine = (candidate.claimed_at, candidate.message_id)
+    return [at for at, message in contacts if (at, message) < mine]

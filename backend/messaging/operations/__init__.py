@@ -1,0 +1,22 @@
+"""What happens to templates and messages."""
+
+from backend.messaging.operations.planning import (
+    Choice,
+    Planned,
+    PlanRequest,
+    cancel_changed_messages,
+    choose,
+    plan_messages,
+)
+from backend.messaging.operations.templates import VariantText, publish_template
+
+__all__ = [
+    "Choice",
+    "PlanRequest",
+    "Planned",
+    "VariantText",
+    "cancel_changed_messages",
+    "choose",
+    "plan_messages",
+    "publish_template",
+]

@@ -1,0 +1,85 @@
+"""Templates are published in versions; a published version never changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from backend.audit.actions import Action
+from backend.audit.actors import Actor
+from backend.audit.recording import record
+from backend.consent.queries import get_purpose
+from backend.errors import InvalidInput
+from backend.messaging.models import TemplateVariant, TemplateVersion
+from backend.messaging.rendering import TemplateRefused, check_template
+from backend.policy.vocabulary import Channel, Language, Tone
+from backend.vault.identifiers import new_id
+
+OFFERED: Final = frozenset({"patient", "clinic", "appointment", "vaccination", "for_child"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantText:
+    """The words for one channel, language and tone, and what a lock screen may show of them."""
+
+    channel: Channel
+    language: Language
+    tone: Tone
+    body: str
+    subject: str = ""
+    discreet_subject: str = ""
+    discreet_body: str = ""
+
+
+def publish_template(
+    *, clinic_id: UUID, slug: str, purpose: str, variants: Sequence[VariantText], actor: Actor, now: datetime
+) -> UUID:
+    """Publish the next version of a template. Raises InvalidInput for words that can not be filled."""
+    if not variants:
+        raise InvalidInput("A template needs at least one variant.", field="variants")
+    for place, variant in enumerate(variants):
+        for name in ("subject", "body", "discreet_subject", "discreet_body"):
+            try:
+                check_template(getattr(variant, name), allowed=OFFERED)
+            except TemplateRefused as error:
+                raise InvalidInput(
+                    f"These words can not be filled: {error}", field=f"variants[{place}].{name}"
+                ) from None
+        if variant.channel in {Channel.EMAIL, Channel.PUSH} and not variant.subject:
+            raise InvalidInput("An e-mail or push message needs a subject.", field=f"variants[{place}].subject")
+    purpose_row = get_purpose(clinic_id=clinic_id, slug=purpose)
+    versions = TemplateVersion.objects.in_clinic(clinic_id).filter(slug=slug)
+    last = versions.order_by("-number").values_list("number", flat=True).first()
+    version_id, number = new_id(), (last or 0) + 1
+    with record(
+        Action.TEMPLATE_PUBLISHED,
+        by=actor,
+        now=now,
+        clinic_id=clinic_id,
+        template=slug,
+        version=number,
+        variants=len(variants),
+    ):
+        TemplateVersion.objects.create(
+            id=version_id,
+            clinic_id=clinic_id,
+            slug=slug,
+            number=number,
+            purpose_id=purpose_row.id,
+            published_at=now,
+        )
+        TemplateVariant.objects.bulk_create(
+            TemplateVariant(
+                version_id=version_id,
+                channel=variant.channel,
+                language=variant.language,
+                tone=variant.tone,
+                subject=variant.subject,
+                body=variant.body,
+                discreet_subject=variant.discreet_subject,
+                discreet_body=variant.discreet_body,
+            )
+            for variant in variants
+        )
+    return version_id

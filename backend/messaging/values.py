@@ -1,0 +1,64 @@
+"""What templates may name, with the words of the patient's language for dates and times."""
+
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+
+from backend.clinics.queries import ClinicFacts
+from backend.patients.queries import OccasionWords, PatientProfile
+from backend.policy.vocabulary import Language
+
+LOCALE: Final = {Language.FRENCH: "fr_FR", Language.ENGLISH: "en_GB"}
+DAY_FORMAT: Final = {Language.FRENCH: "EEEE d MMMM", Language.ENGLISH: "EEEE d MMMM"}
+SHORT_DAY: Final = {Language.FRENCH: "dd/MM", Language.ENGLISH: "d MMM"}
+HOUR_FORMAT: Final = {Language.FRENCH: "H'h'mm", Language.ENGLISH: "H:mm"}
+
+
+def template_values(
+    *,
+    patient: PatientProfile,
+    clinic: ClinicFacts,
+    occasion: OccasionWords | None,
+    language: Language,
+    time_zone: str,
+    for_child: bool,
+) -> dict[str, Any]:
+    """Everything a template may name."""
+    given = patient.given_names[0] if patient.given_names else ""
+    values: dict[str, Any] = {
+        "patient": {"first_name": given, "family_name": patient.family_name},
+        "clinic": {"name": clinic.name, "discreet_name": clinic.discreet_name, "telephone": clinic.telephone},
+        "for_child": for_child,
+        "appointment": {},
+        "vaccination": {},
+    }
+    if occasion is not None and occasion.starts_at is not None:
+        words = _moment(occasion.starts_at, language=language, time_zone=time_zone)
+        values["appointment"] = {**words, "place": occasion.place, "practitioner": occasion.practitioner}
+        values["vaccination"] = {"month": words["month"]}
+    return values
+
+
+def invented_values(language: Language) -> dict[str, Any]:
+    """Values of an invented patient, for previews and checks."""
+    words = _moment(datetime.fromisoformat("2026-03-12T13:30:00+00:00"), language=language, time_zone="Europe/Paris")
+    return {
+        "patient": {"first_name": "Camille", "family_name": "Exemple"},
+        "clinic": {"name": "Clinique X", "discreet_name": "Clinique X", "telephone": "01 99 00 00 00"},
+        "for_child": False,
+        "appointment": {**words, "place": "", "practitioner": ""},
+        "vaccination": {"month": words["month"]},
+    }
+
+
+def _moment(at: datetime, *, language: Language, time_zone: str) -> dict[str, str]:
+    local = at.astimezone(ZoneInfo(time_zone))
+    locale = LOCALE[language]
+    return {
+        "date": format_date(local, DAY_FORMAT[language], locale=locale),
+        "short_date": format_date(local, SHORT_DAY[language], locale=locale),
+        "time": format_time(local.replace(tzinfo=None), HOUR_FORMAT[language], locale=locale),
+        "month": format_date(local, "MMMM y", locale=locale),
+    }

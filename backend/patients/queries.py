@@ -1,0 +1,335 @@
+"""Questions about patients. Whatever is personal stays sealed until it is revealed under an audit entry."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Max
+
+from backend.audit.recording import Entry
+from backend.errors import NotFound
+from backend.patients.models import ContactKind, ContactPoint, Occasion, Patient, PatientIdentifier, Representative
+from backend.policy.vocabulary import Channel, ContactStatus, Language
+from backend.vault.blind import Indexed, blind_index
+from backend.vault.fields import Sealed
+from backend.vault.keyring import keyring
+
+STANDS: Final = {
+    "appointment": frozenset({"booked", "pending"}),
+    "immunisation": frozenset({"done"}),
+    "encounter": frozenset({"done", "fulfilled"}),
+}
+IN_USE: Final = frozenset({ContactStatus.VERIFIED, ContactStatus.ATTESTED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientFacts:
+    """What may be known of a patient without looking at anything sealed."""
+
+    id: UUID
+    clinic_id: UUID
+    is_deceased: bool
+    is_erased: bool
+    is_restricted: bool
+    is_active: bool
+    language: Language | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactPointRow:
+    """A contact point without its value."""
+
+    id: UUID
+    patient_id: UUID
+    kind: ContactKind
+    status: ContactStatus
+    reason: str
+    how: str
+    takes_sms: bool
+    rank: int
+    representative_id: UUID | None
+    is_shared: bool = False
+
+    def status_for(self, channel: Channel) -> ContactStatus:
+        """Whether it can be used on this channel: a landline takes no SMS."""
+        if channel is Channel.SMS and not self.takes_sms:
+            return ContactStatus.UNUSABLE
+        return self.status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OccasionRow:
+    """An occasion without its words."""
+
+    id: UUID
+    clinic_id: UUID
+    patient_id: UUID
+    kind: str
+    topic: str
+    status: str
+    starts_at: datetime | None
+
+    @property
+    def stands(self) -> bool:
+        """Is it still as it was when messages were planned around it?"""
+        return self.status in STANDS.get(self.kind, frozenset())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OccasionWords:
+    """Where, with whom and what an occasion is: as the source says it, revealed."""
+
+    starts_at: datetime | None
+    place: str
+    practitioner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PatientProfile:
+    """A patient, revealed under an entry."""
+
+    facts: PatientFacts
+    family_name: str
+    given_names: tuple[str, ...]
+    birth_date: date | None
+    address: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"PatientProfile(id={self.facts.id})"
+
+
+KINDS_OF_CHANNEL: Final = {
+    Channel.PUSH: ContactKind.PUSH,
+    Channel.SMS: ContactKind.PHONE,
+    Channel.EMAIL: ContactKind.EMAIL,
+}
+
+
+def get_patient(*, clinic_id: UUID, patient_id: UUID) -> PatientFacts:
+    """One patient of one clinic. Raises NotFound, also for another clinic's patient."""
+    row = Patient.objects.in_clinic(clinic_id).filter(id=patient_id).first()
+    if row is None:
+        raise NotFound
+    return _facts(row)
+
+
+def patients_by_id(patient_ids: Iterable[UUID]) -> dict[UUID, PatientFacts]:
+    """Many patients with one query."""
+    return {row.id: _facts(row) for row in Patient.objects.filter(id__in=set(patient_ids)).defer(*SEALED_OF_PATIENT)}
+
+
+def patients_of_clinic(*, clinic_id: UUID, after: UUID | None, limit: int) -> list[PatientFacts]:
+    """A page of a clinic's patients in the order they were entered."""
+    rows = Patient.objects.in_clinic(clinic_id).order_by("id").defer(*SEALED_OF_PATIENT)
+    if after is not None:
+        rows = rows.filter(id__gt=after)
+    return [_facts(row) for row in rows[:limit]]
+
+
+def find_patients(*, clinic_id: UUID, family_name: str = "", phone: str = "", email: str = "") -> list[PatientFacts]:
+    """Patients by an exact family name, number or address: blind indexes know no other search."""
+    rows = Patient.objects.in_clinic(clinic_id)
+    if family_name:
+        rows = rows.filter(family_name_index=blind_index(Indexed.FAMILY_NAME, family_name, clinic_id=clinic_id))
+    for kind, indexed, value in (("phone", Indexed.PHONE, phone), ("email", Indexed.EMAIL, email)):
+        if value:
+            index = blind_index(indexed, value, clinic_id=clinic_id)
+            owners = ContactPoint.objects.in_clinic(clinic_id).filter(kind=kind, value_index=index, ended_at=None)
+            rows = rows.filter(id__in=owners.values("patient_id"))
+    return [_facts(row) for row in rows.order_by("id")[:50]]
+
+
+def find_patient_by_identifier(*, clinic_id: UUID, system: str, value: str) -> UUID | None:
+    """Which patient another system names so."""
+    index = blind_index(Indexed.IDENTIFIER, f"{system}|{value}", clinic_id=clinic_id)
+    return (
+        PatientIdentifier.objects.in_clinic(clinic_id)
+        .filter(value_index=index)
+        .values_list("patient_id", flat=True)
+        .first()
+    )
+
+
+def reveal_profiles(patient_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID, PatientProfile]:
+    """Names, birth dates and addresses, under an entry that covers these patients. Shredded patients are left out."""
+    rows = list(Patient.objects.filter(id__in=set(patient_ids), erased_at=None))
+    _prefetch_keys(rows, SEALED_OF_PATIENT)
+    return {row.id: _profile(row, entry) for row in rows}
+
+
+def reveal_identifiers(patient_ids: Iterable[UUID], *, system: str, entry: Entry) -> dict[UUID, str]:
+    """How one other system names these patients."""
+    rows = list(PatientIdentifier.objects.filter(patient_id__in=set(patient_ids), system=system).select_related(None))
+    _prefetch_keys(rows, ("value",))
+    return {row.patient_id: _text(row.value, entry) for row in rows}
+
+
+def contact_points_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[ContactPointRow]]:
+    """The contact points of many patients with one query, best first; those that ended are left out."""
+    points: defaultdict[UUID, list[ContactPointRow]] = defaultdict(list)
+    rows = ContactPoint.objects.filter(patient_id__in=set(patient_ids), ended_at=None).defer("value")
+    for row in rows:
+        points[row.patient_id].append(_contact_point(row))
+    for own in points.values():
+        own.sort(key=lambda point: (point.status not in IN_USE, point.status == ContactStatus.UNUSABLE, point.rank))
+    return points
+
+
+def contact_points_by_id(contact_point_ids: Iterable[UUID]) -> dict[UUID, ContactPointRow]:
+    """Contact points that have not ended, with one query."""
+    rows = ContactPoint.objects.filter(id__in=set(contact_point_ids), ended_at=None).defer("value")
+    return {row.id: _contact_point(row) for row in rows}
+
+
+def best_contact_point(
+    points: Sequence[ContactPointRow], channel: Channel, *, of_representatives: bool
+) -> ContactPointRow | None:
+    """The contact point a message on this channel would use: a child's messages go to who answers for the child."""
+    fitting = [
+        point
+        for point in points
+        if point.kind is KINDS_OF_CHANNEL.get(channel)
+        and (point.kind is ContactKind.PUSH or (point.representative_id is not None) == of_representatives)
+    ]
+    if not fitting and of_representatives:
+        fitting = [point for point in points if point.kind is KINDS_OF_CHANNEL.get(channel)]
+    return min(fitting, key=lambda point: _usefulness(point, channel), default=None)
+
+
+def reveal_contact_values(contact_point_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID, str]:
+    """Numbers, addresses and device tokens, under an entry that covers whose they are."""
+    rows = list(ContactPoint.objects.filter(id__in=set(contact_point_ids)))
+    _prefetch_keys(rows, ("value",))
+    return {row.id: _text(row.value, entry) for row in rows}
+
+
+def shared_indexes(*, clinic_id: UUID, patient_id: UUID) -> frozenset[UUID]:
+    """Those of a patient's contact points that other patients have too."""
+    own = ContactPoint.objects.in_clinic(clinic_id).filter(patient_id=patient_id, ended_at=None)
+    others = (
+        ContactPoint.objects.in_clinic(clinic_id)
+        .filter(ended_at=None, value_index__in=own.values("value_index"))
+        .exclude(patient_id=patient_id)
+        .values_list("value_index", flat=True)
+    )
+    taken = {bytes(index) for index in others}
+    return frozenset(row.id for row in own if bytes(row.value_index) in taken)
+
+
+def occasions_by_id(occasion_ids: Iterable[UUID]) -> dict[UUID, OccasionRow]:
+    """Many occasions with one query."""
+    return {row.id: _occasion(row) for row in Occasion.objects.filter(id__in=set(occasion_ids)).defer("details")}
+
+
+def occasions_between(*, clinic_id: UUID, kind: str, topic: str, since: datetime, until: datetime) -> list[OccasionRow]:
+    """The occasions of one kind that stand and start in [since, until)."""
+    rows = (
+        Occasion.objects.in_clinic(clinic_id)
+        .filter(kind=kind, topic=topic, status__in=STANDS[kind], starts_at__gte=since, starts_at__lt=until)
+        .order_by("starts_at", "id")
+        .defer("details")
+    )
+    return [_occasion(row) for row in rows]
+
+
+def latest_occasions(*, patient_ids: Iterable[UUID], kind: str, topic: str) -> dict[UUID, datetime]:
+    """When each patient's last occasion of this kind was."""
+    rows = (
+        Occasion.objects.filter(patient_id__in=set(patient_ids), kind=kind, topic=topic, status__in=STANDS[kind])
+        .values("patient_id")
+        .annotate(last=Max("starts_at"))
+    )
+    return {row["patient_id"]: row["last"] for row in rows if row["last"] is not None}
+
+
+def reveal_occasions(occasion_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID, OccasionWords]:
+    """Places and practitioners, under an entry that covers whose they are."""
+    rows = list(Occasion.objects.filter(id__in=set(occasion_ids)))
+    _prefetch_keys(rows, ("details",))
+    words = {}
+    for row in rows:
+        details = row.details.reveal_data(entry) if row.details is not None else {}
+        words[row.id] = OccasionWords(
+            starts_at=row.starts_at,
+            place=details.get("place", ""),
+            practitioner=details.get("practitioner", ""),
+        )
+    return words
+
+
+def representatives_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:
+    """Who answers for these patients."""
+    found: defaultdict[UUID, list[UUID]] = defaultdict(list)
+    rows = Representative.objects.filter(patient_id__in=set(patient_ids), is_active=True)
+    for patient_id, representative_id in rows.values_list("patient_id", "id"):
+        found[patient_id].append(representative_id)
+    return found
+
+
+SEALED_OF_PATIENT: Final = ("family_name", "given_names", "birth_date", "address")
+
+
+def _facts(row: Patient) -> PatientFacts:
+    return PatientFacts(
+        id=row.id,
+        clinic_id=row.clinic_id,
+        is_deceased=row.is_deceased,
+        is_erased=row.erased_at is not None,
+        is_restricted=row.restricted_at is not None,
+        is_active=row.is_active,
+        language=Language(row.language) if row.language else None,
+    )
+
+
+def _profile(row: Patient, entry: Entry) -> PatientProfile:
+    born = row.birth_date.reveal(entry) if row.birth_date is not None else None
+    return PatientProfile(
+        facts=_facts(row),
+        family_name=_text(row.family_name, entry),
+        given_names=tuple(row.given_names.reveal_data(entry)) if row.given_names is not None else (),
+        birth_date=date.fromisoformat(born) if born else None,
+        address=row.address.reveal_data(entry) if row.address is not None else {},
+    )
+
+
+def _contact_point(row: ContactPoint) -> ContactPointRow:
+    return ContactPointRow(
+        id=row.id,
+        patient_id=row.patient_id,
+        kind=ContactKind(row.kind),
+        status=ContactStatus(row.status),
+        reason=row.reason,
+        how=row.how,
+        takes_sms=row.takes_sms,
+        rank=row.rank,
+        representative_id=row.representative_id,
+    )
+
+
+def _usefulness(point: ContactPointRow, channel: Channel) -> tuple[bool, bool, int]:
+    status = point.status_for(channel)
+    return (status not in IN_USE, status is ContactStatus.UNUSABLE, point.rank)
+
+
+def _occasion(row: Occasion) -> OccasionRow:
+    return OccasionRow(
+        id=row.id,
+        clinic_id=row.clinic_id,
+        patient_id=row.patient_id,
+        kind=row.kind,
+        topic=row.topic,
+        status=row.status,
+        starts_at=row.starts_at,
+    )
+
+
+def _text(value: Sealed | None, entry: Entry) -> str:
+    return "" if value is None else value.reveal(entry)
+
+
+def _prefetch_keys(rows: Sequence[Any], columns: Iterable[str]) -> None:
+    sealed = [getattr(row, column) for row in rows for column in columns]
+    keyring().prefetch({one.key_id for one in sealed if one is not None and one.key_id is not None})

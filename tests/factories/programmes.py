@@ -1,0 +1,92 @@
+"""Purposes, a notice, templates and running programmes, with words of their own."""
+
+from datetime import datetime
+from uuid import UUID
+
+from backend.audit.actors import Actor
+from backend.consent.operations import define_purpose, publish_notice
+from backend.messaging.operations import VariantText, publish_template
+from backend.policy.vocabulary import Channel, Language, Nature, Tone
+from backend.programmes.operations import approve_programme, start_programme, write_programme
+
+REMINDER = "appointment_reminder"
+RECALL = "vaccination_recall"
+CHANNELS = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
+WORDS = {
+    Language.FRENCH: "{{ clinic.discreet_name }} : rendez-vous {{ appointment.short_date }} {{ appointment.time }}.",
+    Language.ENGLISH: "{{ clinic.discreet_name }}: appointment {{ appointment.short_date }} {{ appointment.time }}.",
+}
+
+
+def define_words(clinic_id: UUID, *, actor: Actor, now: datetime) -> None:
+    """Two purposes, a notice in two languages, and one template each."""
+    for rank, (slug, nature) in enumerate(((REMINDER, Nature.CARE), (RECALL, Nature.PREVENTION))):
+        define_purpose(
+            clinic_id=clinic_id,
+            slug=slug,
+            nature=nature,
+            channels=CHANNELS,
+            names={Language.FRENCH: slug, Language.ENGLISH: slug},
+            statements={Language.FRENCH: f"Nous écrivons pour : {slug}.", Language.ENGLISH: f"We write for: {slug}."},
+            rank=rank,
+            actor=actor,
+            now=now,
+        )
+    publish_notice(
+        clinic_id=clinic_id,
+        texts={Language.FRENCH: ("Vos choix", "Texte."), Language.ENGLISH: ("Your choices", "Text.")},
+        actor=actor,
+        now=now,
+    )
+    for slug in (REMINDER, RECALL):
+        publish_template(
+            clinic_id=clinic_id,
+            slug=slug,
+            purpose=slug,
+            variants=[
+                VariantText(
+                    channel=channel,
+                    language=language,
+                    tone=tone,
+                    subject="" if channel is Channel.SMS else "Un message de votre clinique",
+                    body=f"[{tone}] {WORDS[language]}",
+                    discreet_body="" if channel is Channel.EMAIL else f"[{tone} discreet] {WORDS[language]}",
+                )
+                for channel in CHANNELS
+                for language in Language
+                for tone in (Tone.FORMAL, Tone.INFORMAL)
+            ],
+            actor=actor,
+            now=now,
+        )
+
+
+def run_programme(clinic_id: UUID, slug: str, *, manager: Actor, doctor: Actor, now: datetime) -> UUID:
+    """Written, approved and started."""
+    definitions = {
+        REMINDER: {
+            "occasion": {"kind": "appointment", "topic": ""},
+            "steps": [
+                {"key": "d3", "offset": {"days": -3}, "at": "09:00", "worth_for_hours": 30, "template": REMINDER},
+                {"key": "d1", "offset": {"days": -1}, "at": "09:00", "worth_for_hours": 22, "template": REMINDER},
+            ],
+        },
+        RECALL: {
+            "occasion": {"kind": "immunisation", "topic": "influenza"},
+            "steps": [
+                {"key": "recall", "offset": {"months": 11}, "at": "09:00", "worth_for_hours": 1440, "template": RECALL}
+            ],
+        },
+    }
+    programme_id = write_programme(
+        clinic_id=clinic_id,
+        slug=slug,
+        names={Language.FRENCH: slug, Language.ENGLISH: slug},
+        purpose=slug,
+        definition=definitions[slug],
+        actor=manager,
+        now=now,
+    )
+    approve_programme(clinic_id=clinic_id, programme_id=programme_id, actor=doctor, now=now)
+    start_programme(clinic_id=clinic_id, programme_id=programme_id, actor=manager, now=now)
+    return programme_id

@@ -1,0 +1,91 @@
+"""A reminder leaves where consent exists, and only there: real carriers, a real sandbox."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from backend.consent.operations import withdraw_consent
+from backend.messaging.carriers.base import Carrier
+from backend.messaging.carriers.registry import CarrierSettings, build_carriers
+from backend.messaging.delivery import deliver_due_messages
+from backend.messaging.models import Message
+from backend.policy.vocabulary import Channel, MessageState, Method
+from backend.programmes.operations import plan_programmes
+from sandbox import Sandbox
+from tests.factories.patients import PatientInTest, make_appointment
+from tests.factories.programmes import REMINDER
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    with Sandbox(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def carriers(sandbox: Sandbox) -> Iterator[dict[Channel, Carrier]]:
+    built = dict(
+        build_carriers(
+            CarrierSettings(
+                email_url=sandbox.email_url,
+                email_sender="no-reply@accord.example",
+                twilio_api_url=sandbox.twilio_url,
+                twilio_account_sid=sandbox.twilio_account_sid,
+                twilio_auth_token=sandbox.twilio_auth_token,
+                twilio_from="Accord",
+                fcm_api_url=sandbox.fcm_url,
+                fcm_credentials=str(sandbox.fcm_credentials),
+            )
+        )
+    )
+    yield built
+    for carrier in built.values():
+        carrier.close()
+
+
+def test_a_reminder_leaves_where_consent_exists_and_only_there(
+    consenting: PatientInTest,
+    silent: PatientInTest,
+    withdrawn: PatientInTest,
+    carriers: dict[Channel, Carrier],
+    sandbox: Sandbox,
+    now: datetime,
+) -> None:
+    for patient in (consenting, silent, withdrawn):
+        make_appointment(patient, starts_at=now + timedelta(days=1, hours=4), now=now)
+
+    plan_programmes(now=now)
+    deliver_due_messages(now=now, carriers=carriers)
+
+    assert [one.channel for one in sandbox.received()] == ["push"]
+    states = {message.patient_id: message.state for message in Message.objects.all()}
+    assert states == {
+        consenting.id: MessageState.SENT,
+        silent.id: MessageState.WITHHELD,
+        withdrawn.id: MessageState.WITHHELD,
+    }
+
+
+def test_a_withdrawal_silences_messages_already_queued(
+    consenting: PatientInTest, carriers: dict[Channel, Carrier], sandbox: Sandbox, now: datetime
+) -> None:
+    make_appointment(consenting, starts_at=now + timedelta(days=1, hours=4), now=now)
+    plan_programmes(now=now)
+
+    withdrawal = withdraw_consent(
+        clinic_id=consenting.clinic_id,
+        patient_id=consenting.id,
+        purpose=REMINDER,
+        channels=[Channel.PUSH],
+        method=Method.APP,
+        actor=consenting.actor,
+        now=now,
+    )
+    deliver_due_messages(now=now, carriers=carriers)
+
+    assert withdrawal.confirmed
+    assert sandbox.received() == ()
+    assert Message.objects.get().state == MessageState.WITHHELD
+    assert Message.objects.get().verdict["reasons"] == ["consent_withdrawn"]

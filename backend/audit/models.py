@@ -42,6 +42,11 @@ class TransactionIdField(_IntegerLike):
         """PostgreSQL's driver knows no xid8 and hands over text."""
         return None if value is None else int(value)
 
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: FBT001, FBT002 - Django's signature
+        """PostgreSQL compares no xid8 with a number: it is written as text."""
+        prepares = value is not None and not hasattr(value, "as_sql") and connection.vendor == "postgresql"
+        return str(value) if prepares else super().get_db_prep_value(value, connection, prepared)
+
 
 class AuditLog(models.Model):
     """One log: a clinic's own, or the system's. Append-only; its number is made before its first entry."""

@@ -1,6 +1,7 @@
 """A clinic, a patient, a guarded row, and a small app of its own whose tables can be rebuilt."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,11 +10,11 @@ from django.db import connection
 from backend.audit.actions import Action
 from backend.audit.actors import system_actor
 from backend.audit.keys import ensure_system_keys
-from backend.audit.recording import forget_log_numbers, record
+from backend.audit.recording import Entry, forget_log_numbers, record
 from backend.clinics.queries import ClinicFacts
 from backend.patients.models import ImportRun
 from backend.vault.identifiers import new_id
-from backend.vault.keyring import keyring
+from backend.vault.keyring import SYSTEM, keyring
 from tests.audit.scratch import Scratch
 from tests.factories.clinics import make_clinic
 from tests.factories.patients import PatientInTest, make_patient
@@ -64,11 +65,17 @@ def scratch(committed: None) -> Iterator[Scratch]:
     app.drop_everything()
 
 
+@pytest.fixture
+def announced(now: datetime) -> Callable[[], AbstractContextManager[Entry]]:
+    """Opens a block in which anything may be written."""
+    return lambda: record(Action.CLINIC_CREATED, by=system_actor(), now=now, clinic_id=SYSTEM, clinic=new_id())
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """Emptying the tables takes the system's keys along; the tests that follow find them again."""
     yield
-    if "transactional_db" in getattr(item, "fixturenames", ()):
+    if nextitem is not None and "transactional_db" in getattr(item, "fixturenames", ()):
         with item.config.stash[_blocker()].unblock():
             forget_log_numbers()
             keyring().clear()

@@ -12,19 +12,19 @@ from backend.audit.guard import AppendOnly, AuditGuard
 APP = "scratch"
 
 
-def guarded(name: str, *fields: tuple[str, models.Field], options: dict[str, Any] | None = None) -> Operation:
+def guarded(name: str, *fields: tuple[str, "models.Field[Any, Any]"], options: dict[str, Any] | None = None) -> Operation:
     """Makes a guarded table, written as makemigrations writes it."""
     constraint = AuditGuard(name=f"{APP}_{name.lower()}_audited")
     return _table(name, constraint, *fields, options=options)
 
 
-def append_only(name: str, *fields: tuple[str, models.Field], options: dict[str, Any] | None = None) -> Operation:
+def append_only(name: str, *fields: tuple[str, "models.Field[Any, Any]"], options: dict[str, Any] | None = None) -> Operation:
     """Makes an append-only table."""
     constraint = AppendOnly(name=f"{APP}_{name.lower()}_append_only")
     return _table(name, constraint, *fields, options=options)
 
 
-def unguarded(name: str, *fields: tuple[str, models.Field]) -> Operation:
+def unguarded(name: str, *fields: tuple[str, "models.Field[Any, Any]"]) -> Operation:
     """Makes a table like any other."""
     return _table(name, None, *fields)
 
@@ -32,7 +32,7 @@ def unguarded(name: str, *fields: tuple[str, models.Field]) -> Operation:
 def _table(
     name: str,
     constraint: models.BaseConstraint | None,
-    *fields: tuple[str, models.Field],
+    *fields: tuple[str, "models.Field[Any, Any]"],
     options: dict[str, Any] | None = None,
 ) -> Operation:
     given = dict(options or {})
@@ -67,7 +67,7 @@ class Scratch:
 
     def triggers(self, name: str) -> set[str]:
         """The triggers that stand on a model's table, on PostgreSQL only those that fire always."""
-        table = self.model(name)._meta.db_table
+        table = self.model(name)._meta.db_table  # noqa: SLF001 - Django's API
         with self.connection.cursor() as cursor:
             if self.connection.vendor == "postgresql":
                 cursor.execute(

@@ -8,12 +8,14 @@ import pytest
 from django.db import transaction
 from django.db.backends.base.operations import BaseDatabaseOperations
 
+from backend.audit import recording
 from backend.audit.actors import Actor, system_actor
 from backend.clinics.models import MembershipRole
 from backend.clinics.queries import ClinicFacts
 from backend.config.starting import prepare_keys
 from backend.consent.operations import withdraw_consent
 from backend.policy.vocabulary import Method
+from backend.vault.keyring import keyring
 from tests.factories.clinics import make_clinic, make_member
 from tests.factories.patients import PatientInTest, consent, make_patient
 from tests.factories.programmes import CHANNELS, RECALL, REMINDER, define_words, run_programme
@@ -57,6 +59,10 @@ def _flush_knows_the_guards() -> Iterator[None]:
                     cursor.execute(statement)
                 for _name, sql in triggers:
                     cursor.execute(sql)
+        # The system's keys went with the rest: make new ones, and forget what this process remembers of the old.
+        keyring().clear()
+        recording.forget_log_numbers()
+        prepare_keys(now=datetime(2026, 1, 1, tzinfo=UTC), using=connection.alias)
 
     BaseDatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
     yield

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from backend.config import env
 
+DEMO_MARK = ".accord-demo"
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 
@@ -31,6 +32,16 @@ ACCORD_PUBLIC_URL = env.url(
     schemes=("http", "https"),
     meaning="The address under which patients and staff reach this installation.",
 )
+ACCORD_CLOCK_OFFSET = float(
+    env.whole(
+        "CLOCK_OFFSET",
+        default=0,
+        at_least=-10_000_000_000,
+        meaning="Seconds that the clock is moved by. For the demo only: refused unless the data folder is a demo's.",
+    )
+)
+if ACCORD_CLOCK_OFFSET and not (ACCORD_DATA_DIR / DEMO_MARK).exists():
+    raise env.SettingRefused("ACCORD_CLOCK_OFFSET is for the demo: this data folder is not a demo's.")
 ACCORD_PORT = env.whole("PORT", default=8000, meaning="The port bin/serve listens on.")
 ALLOWED_HOSTS = env.listed(
     "ALLOWED_HOSTS", default=("127.0.0.1", "localhost", "[::1]"), meaning="Host names that are answered."
@@ -109,6 +120,33 @@ ACCORD_CALL_SECONDS = env.whole(
 ACCORD_TICK_SECONDS = env.whole(
     "TICK_SECONDS", default=10, at_least=1, meaning="Seconds between two looks for due messages."
 )
+
+# Celery: rows are the queue, the broker carries wake-ups. A wake-up that comes late is worth nothing, so it expires.
+ACCORD_BROKER_DIR = ACCORD_DATA_DIR / "broker"
+CELERY_BROKER_URL = ACCORD_BROKER_URL or "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {}
+    if ACCORD_BROKER_URL
+    else {
+        "data_folder_in": str(ACCORD_BROKER_DIR / "queue"),
+        "data_folder_out": str(ACCORD_BROKER_DIR / "queue"),
+        "control_folder": str(ACCORD_BROKER_DIR / "control"),
+    }
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "ticks"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": task, "schedule": float(seconds), "options": {"expires": float(seconds)}}
+    for name, task, seconds in (
+        ("deliver", "backend.messaging.tasks.deliver_due_messages", ACCORD_TICK_SECONDS),
+        ("reconcile", "backend.messaging.tasks.reconcile_attempts", 30),
+        ("plan", "backend.programmes.tasks.plan_programmes", 300),
+    )
+}
 
 # Django
 INSTALLED_APPS = [

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 
+from backend import clock
 from backend.config.starting import prepare_keys
 
 
@@ -17,5 +17,5 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run."""
         call_command("migrate", interactive=False, verbosity=max(0, options["verbosity"] - 1))
-        prepare_keys(now=timezone.now())
+        prepare_keys(now=clock.now())
         call_command("check", databases=["default"], verbosity=0)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 from tqdm import tqdm
 
+from backend import clock
 from backend.audit.actors import system_actor
 from backend.clinics.queries import get_clinic_by_slug
 from backend.errors import DomainError
@@ -49,7 +49,7 @@ class Command(BaseCommand):
                 records=folder.records(),
                 source="fhir",
                 actor=system_actor("import"),
-                now=timezone.now(),
+                now=clock.now(),
                 on_row=on_row,
             )
         for outcome in RowOutcome:

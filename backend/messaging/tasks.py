@@ -1,0 +1,29 @@
+"""Ticks of messaging: read the clock, make one call."""
+
+from typing import Any
+
+from celery import shared_task
+from django.conf import settings
+
+from backend import clock
+from backend.messaging import delivery
+from backend.messaging.configured import configured_carriers
+
+MOST_PER_TICK = 5_000
+
+
+@shared_task(name="backend.messaging.tasks.deliver_due_messages")
+def deliver_due_messages(**_later: Any) -> None:
+    """Hand over what is due."""
+    pace = delivery.Pace(
+        batch=settings.ACCORD_BATCH_SIZE, lease=settings.ACCORD_LEASE_SECONDS, call=settings.ACCORD_CALL_SECONDS
+    )
+    delivery.deliver_due_messages(
+        now=clock.now(), carriers=configured_carriers(), pace=pace, at_most=MOST_PER_TICK
+    )
+
+
+@shared_task(name="backend.messaging.tasks.reconcile_attempts")
+def reconcile_attempts(**_later: Any) -> None:
+    """Put in doubt what nobody answered for."""
+    delivery.reconcile_attempts(now=clock.now())

@@ -1,0 +1,64 @@
+"""Puts the library into a clinic: purposes, notice, templates and programmes, the programmes as drafts."""
+
+from datetime import datetime
+from uuid import UUID
+
+from backend.audit.actors import Actor
+from backend.clinics.queries import get_clinic
+from backend.consent.operations import define_purpose, publish_notice
+from backend.messaging.operations import VariantText, publish_template
+from backend.programmes.library.catalogue import load_notice, load_programmes, load_purposes, load_templates
+from backend.programmes.operations.writing import write_programme
+
+
+def install_library(*, clinic_id: UUID, actor: Actor, now: datetime) -> dict[str, UUID]:
+    """Make a new clinic ready to write to its patients; the ids of its programmes, none of which sends yet."""
+    clinic = get_clinic(clinic_id)
+    for purpose in load_purposes():
+        define_purpose(
+            clinic_id=clinic_id,
+            slug=purpose.slug,
+            nature=purpose.nature,
+            channels=purpose.channels,
+            names=purpose.names,
+            statements=purpose.statements,
+            health_data_condition=purpose.health_data_condition,
+            validity_months=purpose.validity_months,
+            rank=purpose.rank,
+            actor=actor,
+            now=now,
+        )
+    texts = load_notice().filled(clinic=clinic.name, telephone=clinic.telephone, address=clinic.address)
+    publish_notice(clinic_id=clinic_id, texts=texts, actor=actor, now=now)
+    for template in load_templates().values():
+        publish_template(
+            clinic_id=clinic_id,
+            slug=template.slug,
+            purpose=template.purpose,
+            variants=[
+                VariantText(
+                    channel=variant.channel,
+                    language=variant.language,
+                    tone=variant.tone,
+                    subject=variant.subject,
+                    body=variant.body,
+                    discreet_subject=variant.discreet_subject,
+                    discreet_body=variant.discreet_body,
+                )
+                for variant in template.variants
+            ],
+            actor=actor,
+            now=now,
+        )
+    return {
+        slug: write_programme(
+            clinic_id=clinic_id,
+            slug=programme.slug,
+            names=programme.names,
+            purpose=programme.purpose,
+            definition=programme.definition,
+            actor=actor,
+            now=now,
+        )
+        for slug, programme in load_programmes().items()
+    }

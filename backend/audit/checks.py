@@ -119,8 +119,9 @@ def _postgresql_errors(connection: Any) -> list[CheckMessage]:
         # A statement on a partition or an inheriting table does not set off its parent's triggers.
         tables = [model._meta.db_table for model in guarded_models()]  # noqa: SLF001 - Django's API
         cursor.execute(
-            "SELECT i.inhrelid::regclass::text FROM pg_inherits i WHERE i.inhparent = ANY(%s::regclass[])",
-            [[*(f"public.{table}" for table in tables), "public.audit_entry"]],
+            "SELECT i.inhrelid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND c.relname = ANY(%s)",
+            [[*tables, "audit_entry"]],
         )
         errors += [
             Error(f"The table {table} inherits from a guarded one, and has no guard.", id="audit.E008")

@@ -12,13 +12,17 @@ from backend.audit.guard import AppendOnly, AuditGuard
 APP = "scratch"
 
 
-def guarded(name: str, *fields: tuple[str, "models.Field[Any, Any]"], options: dict[str, Any] | None = None) -> Operation:
+def guarded(
+    name: str, *fields: tuple[str, "models.Field[Any, Any]"], options: dict[str, Any] | None = None
+) -> Operation:
     """Makes a guarded table, written as makemigrations writes it."""
     constraint = AuditGuard(name=f"{APP}_{name.lower()}_audited")
     return _table(name, constraint, *fields, options=options)
 
 
-def append_only(name: str, *fields: tuple[str, "models.Field[Any, Any]"], options: dict[str, Any] | None = None) -> Operation:
+def append_only(
+    name: str, *fields: tuple[str, "models.Field[Any, Any]"], options: dict[str, Any] | None = None
+) -> Operation:
     """Makes an append-only table."""
     constraint = AppendOnly(name=f"{APP}_{name.lower()}_append_only")
     return _table(name, constraint, *fields, options=options)

@@ -1,21 +1,24 @@
 """Questions about patients. Whatever is personal stays sealed until it is revealed under an audit entry."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from django.db.models import Max
 
 from backend.audit.recording import Entry
+from backend.clinics.queries import get_clinic
 from backend.errors import NotFound
 from backend.patients.models import ContactKind, ContactPoint, Occasion, Patient, PatientIdentifier, Representative
+from backend.patients.sources.telecoms import normalise_email, normalise_phone
 from backend.policy.vocabulary import Channel, ContactStatus, Language
 from backend.vault.blind import Indexed, blind_index
-from backend.vault.fields import Sealed
-from backend.vault.keyring import keyring
+from backend.vault.fields import Sealed, ValueShredded
+from backend.vault.keyring import Scope, keyring
 
 STANDS: Final = {
     "appointment": frozenset({"booked", "pending"}),
@@ -23,6 +26,7 @@ STANDS: Final = {
     "encounter": frozenset({"done", "fulfilled"}),
 }
 IN_USE: Final = frozenset({ContactStatus.VERIFIED, ContactStatus.ATTESTED})
+MOST_FOUND: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,15 +114,42 @@ KINDS_OF_CHANNEL: Final = {
 
 def get_patient(*, clinic_id: UUID, patient_id: UUID) -> PatientFacts:
     """One patient of one clinic. Raises NotFound, also for another clinic's patient."""
-    row = Patient.objects.in_clinic(clinic_id).filter(id=patient_id).first()
+    row = Patient.objects.in_clinic(clinic_id).filter(id=patient_id).defer(*SEALED_OF_PATIENT).first()
     if row is None:
         raise NotFound
     return _facts(row)
 
 
+def require_patient(*, clinic_id: UUID, patient_id: UUID) -> PatientFacts:
+    """One patient about whom something can still be written. Raises NotFound, also for one who was erased."""
+    patient = get_patient(clinic_id=clinic_id, patient_id=patient_id)
+    if patient.is_erased:
+        raise NotFound
+    return patient
+
+
+def lock_patient(*, clinic_id: UUID, patient_id: UUID) -> None:
+    """Let nobody else write about this patient until the transaction ends: two words said at once come in an order.
+
+    Only inside a transaction. Raises NotFound. Rows that merely refer to the patient can be written meanwhile.
+    """
+    rows = Patient.objects.in_clinic(clinic_id).filter(id=patient_id).select_for_update(of=("self",), no_key=True)
+    if rows.values_list("id", flat=True).first() is None:
+        raise NotFound
+
+
 def patients_by_id(patient_ids: Iterable[UUID]) -> dict[UUID, PatientFacts]:
-    """Many patients with one query."""
-    return {row.id: _facts(row) for row in Patient.objects.filter(id__in=set(patient_ids)).defer(*SEALED_OF_PATIENT)}
+    """Many patients, with a number of queries that does not depend on how many. Without a key means erased."""
+    rows = list(Patient.objects.filter(id__in=set(patient_ids)).defer(*SEALED_OF_PATIENT))
+    of_clinic: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    for row in rows:
+        of_clinic[row.clinic_id].add(row.id)
+    readable = {
+        key.subject_id
+        for clinic_id, own in of_clinic.items()
+        for key in keyring().store.active_keys(clinic_id=clinic_id, scope=Scope.PROFILE, subject_ids=own)
+    }
+    return {row.id: _facts(row, is_readable=row.id in readable) for row in rows}
 
 
 def patients_of_clinic(*, clinic_id: UUID, after: UUID | None, limit: int) -> list[PatientFacts]:
@@ -130,16 +161,29 @@ def patients_of_clinic(*, clinic_id: UUID, after: UUID | None, limit: int) -> li
 
 
 def find_patients(*, clinic_id: UUID, family_name: str = "", phone: str = "", email: str = "") -> list[PatientFacts]:
-    """Patients by an exact family name, number or address: blind indexes know no other search."""
-    rows = Patient.objects.in_clinic(clinic_id)
-    if family_name:
+    """Patients by an exact family name, number or address: blind indexes know no other search.
+
+    A number or address may be written in any of its spellings. Of several criteria all must hold; without any, nobody
+    is found. A number that several patients share finds them all.
+    """
+    rows = Patient.objects.in_clinic(clinic_id).filter(erased_at=None).defer(*SEALED_OF_PATIENT)
+    asked = [
+        (kind, indexed, normal.compare if normal.usable else normal.value)
+        for kind, indexed, normal in (
+            (ContactKind.PHONE, Indexed.PHONE, normalise_phone(phone, get_clinic(clinic_id).country)),
+            (ContactKind.EMAIL, Indexed.EMAIL, normalise_email(email)),
+        )
+        if normal.value.strip()
+    ]
+    if not family_name.strip() and not asked:
+        return []
+    if family_name.strip():
         rows = rows.filter(family_name_index=blind_index(Indexed.FAMILY_NAME, family_name, clinic_id=clinic_id))
-    for kind, indexed, value in (("phone", Indexed.PHONE, phone), ("email", Indexed.EMAIL, email)):
-        if value:
-            index = blind_index(indexed, value, clinic_id=clinic_id)
-            owners = ContactPoint.objects.in_clinic(clinic_id).filter(kind=kind, value_index=index, ended_at=None)
-            rows = rows.filter(id__in=owners.values("patient_id"))
-    return [_facts(row) for row in rows.order_by("id")[:50]]
+    for kind, indexed, value in asked:
+        index = blind_index(indexed, value, clinic_id=clinic_id)
+        owners = ContactPoint.objects.in_clinic(clinic_id).filter(kind=kind, value_index=index, ended_at=None)
+        rows = rows.filter(id__in=owners.values("patient_id"))
+    return [_facts(row) for row in rows.order_by("id")[:MOST_FOUND]]
 
 
 def find_patient_by_identifier(*, clinic_id: UUID, system: str, value: str) -> UUID | None:
@@ -157,14 +201,15 @@ def reveal_profiles(patient_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID, 
     """Names, birth dates and addresses, under an entry that covers these patients. Shredded patients are left out."""
     rows = list(Patient.objects.filter(id__in=set(patient_ids), erased_at=None))
     _prefetch_keys(rows, SEALED_OF_PATIENT)
-    return {row.id: _profile(row, entry) for row in rows}
+    return _readable(rows, _profile, entry)
 
 
 def reveal_identifiers(patient_ids: Iterable[UUID], *, system: str, entry: Entry) -> dict[UUID, str]:
-    """How one other system names these patients."""
-    rows = list(PatientIdentifier.objects.filter(patient_id__in=set(patient_ids), system=system).select_related(None))
+    """How one other system names these patients; of several names the one that came first."""
+    rows = list(PatientIdentifier.objects.filter(patient_id__in=set(patient_ids), system=system).order_by("-id"))
     _prefetch_keys(rows, ("value",))
-    return {row.patient_id: _text(row.value, entry) for row in rows}
+    values = _readable(rows, _value, entry)
+    return {row.patient_id: values[row.id] for row in rows if row.id in values}
 
 
 def contact_points_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[ContactPointRow]]:
@@ -200,10 +245,10 @@ def best_contact_point(
 
 
 def reveal_contact_values(contact_point_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID, str]:
-    """Numbers, addresses and device tokens, under an entry that covers whose they are."""
+    """Numbers, addresses and device tokens, under an entry that covers whose they are. Shredded ones are left out."""
     rows = list(ContactPoint.objects.filter(id__in=set(contact_point_ids)))
     _prefetch_keys(rows, ("value",))
-    return {row.id: _text(row.value, entry) for row in rows}
+    return _readable(rows, _value, entry)
 
 
 def shared_indexes(*, clinic_id: UUID, patient_id: UUID) -> frozenset[UUID]:
@@ -246,18 +291,10 @@ def latest_occasions(*, patient_ids: Iterable[UUID], kind: str, topic: str) -> d
 
 
 def reveal_occasions(occasion_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID, OccasionWords]:
-    """Places and practitioners, under an entry that covers whose they are."""
+    """Places and practitioners, under an entry that covers whose they are. Shredded ones are left out."""
     rows = list(Occasion.objects.filter(id__in=set(occasion_ids)))
     _prefetch_keys(rows, ("details",))
-    words = {}
-    for row in rows:
-        details = row.details.reveal_data(entry) if row.details is not None else {}
-        words[row.id] = OccasionWords(
-            starts_at=row.starts_at,
-            place=details.get("place", ""),
-            practitioner=details.get("practitioner", ""),
-        )
-    return words
+    return _readable(rows, _words, entry)
 
 
 def representatives_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:
@@ -272,12 +309,36 @@ def representatives_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:
 SEALED_OF_PATIENT: Final = ("family_name", "given_names", "birth_date", "address")
 
 
-def _facts(row: Patient) -> PatientFacts:
+Row = TypeVar("Row", Patient, ContactPoint, PatientIdentifier, Occasion)
+Told = TypeVar("Told")
+
+
+def _readable(rows: Iterable[Row], read: Callable[[Row, Entry], Told], entry: Entry) -> dict[UUID, Told]:
+    """What can still be read: a key may be destroyed at any moment, also between two steps of a batch."""
+    told: dict[UUID, Told] = {}
+    for row in rows:
+        with suppress(ValueShredded):
+            told[row.id] = read(row, entry)
+    return told
+
+
+def _value(row: ContactPoint | PatientIdentifier, entry: Entry) -> str:
+    return _text(row.value, entry)
+
+
+def _words(row: Occasion, entry: Entry) -> OccasionWords:
+    details = row.details.reveal_data(entry) if row.details is not None else {}
+    return OccasionWords(
+        starts_at=row.starts_at, place=details.get("place", ""), practitioner=details.get("practitioner", "")
+    )
+
+
+def _facts(row: Patient, *, is_readable: bool = True) -> PatientFacts:
     return PatientFacts(
         id=row.id,
         clinic_id=row.clinic_id,
         is_deceased=row.is_deceased,
-        is_erased=row.erased_at is not None,
+        is_erased=row.erased_at is not None or not is_readable,
         is_restricted=row.restricted_at is not None,
         is_active=row.is_active,
         language=Language(row.language) if row.language else None,

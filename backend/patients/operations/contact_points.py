@@ -3,15 +3,21 @@
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from django.db import IntegrityError, transaction
+
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
-from backend.audit.recording import record
+from backend.audit.recording import Draft, Outcome, record
 from backend.errors import DomainError, InvalidInput, NotFound
+from backend.patients.entries import record_about_patients
 from backend.patients.models import ContactKind, ContactPoint, OfClinic
+from backend.patients.queries import require_patient
 from backend.patients.sources.telecoms import normalise_email, normalise_phone
 from backend.policy.vocabulary import ContactStatus
 from backend.vault.blind import Indexed, blind_index
@@ -20,6 +26,7 @@ from backend.vault.identifiers import new_id
 CODE_DIGITS: Final = 6
 CODE_LIFE: Final = timedelta(minutes=15)
 CODE_TRIES: Final = 5
+SIGN_INS_AT_ONCE: Final = 3
 HOWS: Final = frozenset(
     {"seen_in_person", "called_back", "identity_document", "signed_form", "known_for_years", "sandbox"}
 )
@@ -48,39 +55,47 @@ def add_contact_point(
     *, clinic_id: UUID, patient_id: UUID, kind: ContactKind, value: str, region: str, actor: Actor, now: datetime
 ) -> UUID:
     """Add a telephone number or an e-mail address. Raises InvalidInput where it can not be one."""
+    if kind is ContactKind.PUSH:
+        raise InvalidInput("A device makes itself known by signing in.", field="kind")
+    require_patient(clinic_id=clinic_id, patient_id=patient_id)
     normal = normalise_phone(value, region) if kind is ContactKind.PHONE else normalise_email(value)
     if not normal.usable:
         raise InvalidInput("This can not be reached: check it.", field="value", reason=normal.reason)
     index = blind_index(INDEX_OF[kind], normal.compare, clinic_id=clinic_id)
-    there = _open_points(clinic_id, patient_id).filter(kind=kind, value_index=index).first()
-    if there is not None:
-        return UUID(str(there.id))
+    there = _open_points(clinic_id, patient_id).filter(kind=kind, value_index=index)
+    if (known := there.values_list("id", flat=True).first()) is not None:
+        return UUID(str(known))
     point_id = new_id()
-    with record(
-        Action.CONTACT_POINT_ADDED,
-        by=actor,
-        now=now,
-        clinic_id=clinic_id,
-        about=patient_id,
-        contact_point=point_id,
-        kind=kind.value,
-    ):
-        ContactPoint.objects.create(
-            id=point_id,
+    try:
+        with record(
+            Action.CONTACT_POINT_ADDED,
+            by=actor,
+            now=now,
             clinic_id=clinic_id,
-            patient_id=patient_id,
-            kind=kind,
-            value=normal.value,
-            value_index=index,
-            takes_sms=bool(normal.mobile),
-            status=ContactStatus.UNVERIFIED,
-            created_at=now,
-        )
+            about=patient_id,
+            contact_point=point_id,
+            kind=kind.value,
+        ):
+            ContactPoint.objects.create(
+                id=point_id,
+                clinic_id=clinic_id,
+                patient_id=patient_id,
+                kind=kind,
+                value=normal.value,
+                value_index=index,
+                takes_sms=bool(normal.mobile),
+                status=ContactStatus.UNVERIFIED,
+                created_at=now,
+            )
+    except IntegrityError:
+        # Said twice at once: the first one stands.
+        return UUID(str(there.values_list("id", flat=True).get()))
     return point_id
 
 
 def prepare_code(*, clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, actor: Actor, now: datetime) -> str:
     """Make a one-time code for a contact point, for whoever sends it. Only its hash is kept, for fifteen minutes."""
+    require_patient(clinic_id=clinic_id, patient_id=patient_id)
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
     with record(
         Action.CONTACT_POINT_CODE_SENT,
@@ -102,24 +117,17 @@ def verify_contact_point(
     *, clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, code: str, actor: Actor, now: datetime
 ) -> None:
     """The patient typed the code that was sent there. Raises CodeRefused; each wrong try counts."""
-    try:
-        with record(
-            Action.CONTACT_POINT_VERIFIED,
-            by=actor,
-            now=now,
-            clinic_id=clinic_id,
-            about=patient_id,
-            contact_point=contact_point_id,
-            how="one_time_code",
-        ):
-            point = _locked(clinic_id, patient_id, contact_point_id)
-            _refuse_wrong_code(point, code, now)
-            point.status, point.how, point.confirmed_at = ContactStatus.VERIFIED, "one_time_code", now
-            point.code_digest = point.code_expires_at = None
-            point.save(update_fields=["status", "how", "confirmed_at", "code_digest", "code_expires_at"])
-    except CodeRefused:
-        _count_try(clinic_id, patient_id, contact_point_id, actor=actor, now=now)
-        raise
+    require_patient(clinic_id=clinic_id, patient_id=patient_id)
+    with transaction.atomic():
+        # Looked at behind the lock, and a wrong try is counted before it is let go: guesses come one by one.
+        point = _locked(clinic_id, patient_id, contact_point_id)
+        fits = _is_right_code(point, code, now)
+        if fits:
+            _verify(point, clinic_id=clinic_id, patient_id=patient_id, actor=actor, now=now)
+        else:
+            _count_try(point, clinic_id=clinic_id, patient_id=patient_id, actor=actor, now=now)
+    if not fits:
+        raise CodeRefused
 
 
 def attest_contact_point(
@@ -128,6 +136,7 @@ def attest_contact_point(
     """Staff vouch for a contact point and say how they know. Raises InvalidInput, ContactPointUnusable."""
     if how not in HOWS:
         raise InvalidInput("Say how the contact point was checked.", field="how", allowed=sorted(HOWS))
+    require_patient(clinic_id=clinic_id, patient_id=patient_id)
     with record(
         Action.CONTACT_POINT_ATTESTED,
         by=actor,
@@ -148,35 +157,62 @@ def register_device(*, clinic_id: UUID, patient_id: UUID, token: str, actor: Act
     """The app tells where it can be reached. A device belongs to one patient at a time: the last who signed in."""
     if not token.strip() or len(token) > 4096:  # noqa: PLR2004 - no push service has longer tokens
         raise InvalidInput("A device token has 1 to 4096 characters.", field="token")
+    require_patient(clinic_id=clinic_id, patient_id=patient_id)
     index = blind_index(Indexed.DEVICE, token, clinic_id=clinic_id)
-    devices = ContactPoint.objects.in_clinic(clinic_id).filter(kind=ContactKind.PUSH, value_index=index, ended_at=None)
-    mine = devices.filter(patient_id=patient_id).first()
-    if mine is not None:
-        return UUID(str(mine.id))
-    point_id = new_id()
-    with record(
-        Action.CONTACT_POINT_ADDED,
-        by=actor,
-        now=now,
-        clinic_id=clinic_id,
-        about=patient_id,
-        contact_point=point_id,
-        kind=ContactKind.PUSH.value,
-    ):
-        devices.update(ended_at=now)
-        ContactPoint.objects.create(
-            id=point_id,
-            clinic_id=clinic_id,
-            patient_id=patient_id,
-            kind=ContactKind.PUSH,
-            value=token,
-            value_index=index,
-            status=ContactStatus.VERIFIED,
-            how="signed_in_app",
-            confirmed_at=now,
-            created_at=now,
+    device = _Device(clinic_id=clinic_id, patient_id=patient_id, token=token, index=index, actor=actor, now=now)
+    for _again in range(SIGN_INS_AT_ONCE):
+        with suppress(IntegrityError):
+            return device.register()
+    return device.register()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Device:
+    """A device on which a patient signed in."""
+
+    clinic_id: UUID
+    patient_id: UUID
+    token: str
+    index: bytes
+    actor: Actor
+    now: datetime
+
+    def register(self) -> UUID:
+        """Make it this patient's. Raises IntegrityError where somebody else signs in on it at this very moment."""
+        standing = ContactPoint.objects.in_clinic(self.clinic_id).filter(
+            kind=ContactKind.PUSH, value_index=self.index, ended_at=None
         )
-    return point_id
+        owners: dict[UUID, UUID] = dict(standing.values_list("patient_id", "id"))
+        if self.patient_id in owners:
+            return owners[self.patient_id]
+        point_id = new_id()
+        drafts = [
+            self._draft(
+                Action.CONTACT_POINT_ADDED, self.patient_id, contact_point=point_id, kind=ContactKind.PUSH.value
+            ),
+            *(
+                self._draft(Action.CONTACT_POINT_REMOVED, owner, contact_point=old, reason="another_patient_signed_in")
+                for owner, old in owners.items()
+            ),
+        ]
+        with record_about_patients(drafts, by=self.actor, now=self.now):
+            standing.filter(id__in=owners.values()).update(ended_at=self.now)
+            ContactPoint.objects.create(
+                id=point_id,
+                clinic_id=self.clinic_id,
+                patient_id=self.patient_id,
+                kind=ContactKind.PUSH,
+                value=self.token,
+                value_index=self.index,
+                status=ContactStatus.VERIFIED,
+                how="signed_in_app",
+                confirmed_at=self.now,
+                created_at=self.now,
+            )
+        return point_id
+
+    def _draft(self, action: Action, patient_id: UUID, **details: object) -> Draft:
+        return Draft(action=action, clinic_id=self.clinic_id, about=(patient_id,), details=details)
 
 
 def remove_device(*, clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, actor: Actor, now: datetime) -> None:
@@ -195,6 +231,7 @@ def remove_contact_point(
     *, clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, reason: str, actor: Actor, now: datetime
 ) -> None:
     """End a contact point: nothing is sent there any more. Raises NotFound."""
+    require_patient(clinic_id=clinic_id, patient_id=patient_id)
     with record(
         Action.CONTACT_POINT_REMOVED,
         by=actor,
@@ -222,32 +259,46 @@ def _locked(clinic_id: UUID, patient_id: UUID, contact_point_id: UUID) -> Contac
     return point
 
 
-def _refuse_wrong_code(point: ContactPoint, code: str, now: datetime) -> None:
-    fits = (
+def _is_right_code(point: ContactPoint, code: str, now: datetime) -> bool:
+    return (
         point.code_digest is not None
         and point.code_expires_at is not None
         and now < point.code_expires_at
         and point.code_tries < CODE_TRIES
         and hmac.compare_digest(bytes(point.code_digest), _digest(point.id, code))
     )
-    if not fits:
-        raise CodeRefused
 
 
 def _digest(contact_point_id: UUID, code: str) -> bytes:
     return hashlib.sha256(contact_point_id.bytes + code.strip().encode()).digest()
 
 
-def _count_try(clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, *, actor: Actor, now: datetime) -> None:
+def _verify(point: ContactPoint, *, clinic_id: UUID, patient_id: UUID, actor: Actor, now: datetime) -> None:
+    with record(
+        Action.CONTACT_POINT_VERIFIED,
+        by=actor,
+        now=now,
+        clinic_id=clinic_id,
+        about=patient_id,
+        contact_point=point.id,
+        how="one_time_code",
+    ):
+        point.status, point.how, point.confirmed_at = ContactStatus.VERIFIED, "one_time_code", now
+        point.code_digest = point.code_expires_at = None
+        point.save(update_fields=["status", "how", "confirmed_at", "code_digest", "code_expires_at"])
+
+
+def _count_try(point: ContactPoint, *, clinic_id: UUID, patient_id: UUID, actor: Actor, now: datetime) -> None:
     with record(
         Action.ACCESS_REFUSED,
         by=actor,
         now=now,
         clinic_id=clinic_id,
         about=patient_id,
+        outcome=Outcome.DENIED,
         reason=CodeRefused.code,
         request="verify_contact_point",
     ):
-        point = _locked(clinic_id, patient_id, contact_point_id)
-        point.code_tries += 1
+        # No more than the column holds: whoever goes on guessing is refused all the same.
+        point.code_tries = min(point.code_tries + 1, CODE_TRIES)
         point.save(update_fields=["code_tries"])

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
@@ -9,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
+from django.db import IntegrityError
 
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
@@ -41,7 +43,20 @@ from backend.vault.identifiers import new_id
 from backend.vault.keyring import Scope, keyring, keys_at_hand
 
 BATCH: Final = 200
+IMPORTS_AT_ONCE: Final = 3
 SOURCE_ID: Final = "urn:accord:source-id"
+OF_DEATH: Final = ("is_deceased", "deceased_at")
+OF_SOURCE: Final = (
+    "family_name",
+    "family_name_index",
+    "given_names",
+    "birth_date",
+    "address",
+    "language",
+    "is_active",
+    "source_digest",
+    "updated_at",
+)
 PATIENT_FIELD: Final = {
     "representative": "patient",
     "immunisation": "patient",
@@ -104,7 +119,7 @@ def import_records(
     counts = ImportCounts()
     intake = _Intake(clinic_id, source, actor, now)
     for batch, problems in _batches(records):
-        for row in _take_over(batch, problems, intake):
+        for row in [*_taken_over(batch, intake), *_problem_rows(problems)]:
             counts.add(row)
             if on_row is not None:
                 on_row(row)
@@ -152,11 +167,18 @@ class _Intake:
         return self.index(Indexed.SOURCE, orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode())
 
 
-def _take_over(batch: list[Any], problems: Sequence[Problem], intake: _Intake) -> Iterator[ImportRow]:
-    if batch and isinstance(batch[0], PatientRecord):
-        yield from _take_over_patients(batch, intake)
-    elif batch:
-        yield from _take_over_dependants(batch, intake)
+def _taken_over(batch: list[Any], intake: _Intake) -> list[ImportRow]:
+    """What came of a batch that was written whole. Another import may enter the same patient: then look again."""
+    if not batch:
+        return []
+    take_over = _take_over_patients if isinstance(batch[0], PatientRecord) else _take_over_dependants
+    for _again in range(IMPORTS_AT_ONCE):
+        with suppress(IntegrityError):
+            return list(take_over(batch, intake))
+    return list(take_over(batch, intake))
+
+
+def _problem_rows(problems: Sequence[Problem]) -> Iterator[ImportRow]:
     for problem in problems:
         outcome = RowOutcome.REFUSED if problem.kind == "refused" else RowOutcome.UNUSABLE
         yield ImportRow(where=problem.where, outcome=outcome, field=problem.field, reason=problem.reason)
@@ -296,7 +318,8 @@ def _write_changed_patients(plans: Sequence[_PatientPlan], intake: _Intake) -> N
         if row is None:
             continue
         _fill_patient(row, plan, intake)
-        row.save()
+        # Only what the source says: a restriction, an erasure or a death noted meanwhile stays.
+        row.save(update_fields=[*OF_SOURCE, *(OF_DEATH if plan.record.deceased else ())])
         known = _owners(list(plan.identifiers), intake)
         PatientIdentifier.objects.bulk_create(
             _identifier_row(plan, index, identifier, intake)
@@ -407,14 +430,27 @@ def _replace_contact_points(
     )
     for row in standing:
         # What is still said keeps its verification; what is no longer said ends; what is new must be verified anew.
-        if wanted.pop((row.kind, bytes(row.value_index), row.status == ContactStatus.UNUSABLE), None) is None:
+        said = wanted.pop((row.kind, bytes(row.value_index), row.status == ContactStatus.UNUSABLE), None)
+        if said is None:
             row.ended_at = intake.now
             row.save(update_fields=["ended_at"])
+        elif (row.takes_sms, row.rank) != (said.takes_sms, said.rank):
+            row.takes_sms, row.rank = said.takes_sms, said.rank
+            row.save(update_fields=["takes_sms", "rank"])
     there = {
-        (row.kind, bytes(row.value_index))
+        (row.kind, bytes(row.value_index)): row
         for row in ContactPoint.objects.in_clinic(intake.clinic_id).filter(patient_id=patient_id, ended_at=None)
     }
-    ContactPoint.objects.bulk_create(row for row in wanted.values() if (row.kind, bytes(row.value_index)) not in there)
+    fresh = []
+    for row in wanted.values():
+        same = there.get((row.kind, bytes(row.value_index)))
+        if same is None:
+            fresh.append(row)
+        elif representative_id is not None and same.representative_id is None and same.from_source:
+            # Written down for the child and for the parent: it is the parent who answers there.
+            same.representative_id = representative_id
+            same.save(update_fields=["representative"])
+    ContactPoint.objects.bulk_create(fresh)
 
 
 # ---------------------------------------------------------------------------------- representatives, occasions
@@ -456,7 +492,7 @@ def _take_over_dependants(
                 )
             )
             continue
-        digest = intake.digest(_content_of_dependant(given))
+        digest = intake.digest([_content_of_dependant(given), _stands(given, intake)])
         if row is not None and row.source_digest is not None and bytes(row.source_digest) == digest:
             outcomes.append(ImportRow(where=given.where, outcome=RowOutcome.UNCHANGED, kind=kind))
             continue
@@ -538,14 +574,27 @@ def _representative_write(
         person.relationship = given.relationship
         person.family_name = given.family_name
         person.given_names = list(given.given_names)
-        person.is_active = given.active and (given.ends_on is None or given.ends_on >= intake.now.date())
+        person.is_active = _stands(given, intake)
         person.source_digest = digest
         person.save(force_insert=is_new)
         _replace_contact_points(
-            given.telecoms, patient_id=person.patient_id, representative_id=person.id, intake=intake
+            # Who no longer represents the patient is no longer written to.
+            given.telecoms if person.is_active else (),
+            patient_id=person.patient_id,
+            representative_id=person.id,
+            intake=intake,
         )
 
     return write
+
+
+def _stands(given: RelatedPersonRecord | OccasionRecord, intake: _Intake) -> bool:
+    """Does this person represent the patient today? The same line may say yes today, and no once its period is over."""
+    if not isinstance(given, RelatedPersonRecord):
+        return True
+    today = intake.now.date()
+    begun = given.starts_on is None or given.starts_on <= today
+    return given.active and begun and (given.ends_on is None or given.ends_on >= today)
 
 
 def _new_occasion(patient_id: UUID, source: bytes, intake: _Intake) -> Occasion:

@@ -1,6 +1,7 @@
 """Every setting, from the environment. `docs/reference/settings.md` is made from what is declared here."""
 
 import secrets
+import sys
 from pathlib import Path
 
 from backend.config import env
@@ -197,10 +198,34 @@ TIME_ZONE = "Europe/Paris"
 LANGUAGE_CODE = "fr"
 LANGUAGES = [("fr", "Français"), ("en", "English")]
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static-collected"
+# Collected in the image. Elsewhere the finders serve them as they lie, and a missing folder would be a warning.
+_COLLECTED = BASE_DIR / "static-collected"
+STATIC_ROOT = _COLLECTED if "collectstatic" in sys.argv or _COLLECTED.is_dir() else None
 WHITENOISE_USE_FINDERS = True
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+# API
+ACCORD_REQUESTS_PER_MINUTE = env.whole(
+    "REQUESTS_PER_MINUTE", default=600, at_least=1, meaning="Requests that one access token may make in a minute."
+)
+ACCORD_REQUESTS_WITHOUT_TOKEN = env.whole(
+    "REQUESTS_WITHOUT_TOKEN",
+    default=60,
+    at_least=1,
+    meaning="Requests without a good token that one address may make in a minute.",
+)
+ACCORD_PROXIES = env.whole(
+    "PROXIES", default=0, meaning="How many proxies stand in front, each adding to X-Forwarded-For. 0: it is not read."
+)
+ACCORD_BUNDLE_MAX_BYTES = env.whole(
+    "BUNDLE_MAX_BYTES", default=16 * 1024 * 1024, at_least=1024, meaning="The largest FHIR bundle that is taken."
+)
+ACCORD_SANDBOX_INBOX_URL = env.url(
+    "SANDBOX_INBOX_URL",
+    schemes=("http", "https"),
+    meaning="Where the sandbox shows what it caught; the start page links to it. Unset: no link.",
+)
 
 # Headers
 X_FRAME_OPTIONS = "DENY"
@@ -232,12 +257,19 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {"camera": [], "geolocation": [], "mi
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["backend.api.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["backend.api.permissions.DenyAll"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["backend.api.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "backend.api.problems.handle",
     "DEFAULT_THROTTLE_CLASSES": ["backend.api.throttling.PerToken", "backend.api.throttling.PerAddress"],
-    "DEFAULT_THROTTLE_RATES": {"token": "600/minute", "address": "60/minute"},
+    "DEFAULT_THROTTLE_RATES": {
+        "token": f"{ACCORD_REQUESTS_PER_MINUTE}/minute",
+        "address": f"{ACCORD_REQUESTS_WITHOUT_TOKEN}/minute",
+    },
+    "NUM_PROXIES": ACCORD_PROXIES,
+    "URL_FORMAT_OVERRIDE": None,
+    "DEFAULT_METADATA_CLASS": None,
+    "DATETIME_FORMAT": "iso-8601",
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

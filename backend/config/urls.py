@@ -1,5 +1,15 @@
-"""Every address."""
+"""Every address, and what answers where there is none."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from backend.api.health import health
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("health", health, name="health"),
+    path("api/v1/", include("backend.api.urls")),
+]
+
+handler400 = "backend.api.problems.bad_request"
+handler403 = "backend.api.problems.permission_denied"
+handler404 = "backend.api.problems.not_found"
+handler500 = "backend.api.problems.server_error"

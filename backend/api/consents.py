@@ -1,0 +1,368 @@
+"""What a patient said of each purpose on each channel, and saying it: by the patient, or taken down by staff."""
+
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from backend.api.endpoints import MeEndpoint, PatientEndpoint, page
+from backend.api.fields import (
+    ChannelList,
+    Day,
+    Id,
+    Input,
+    Moment,
+    Output,
+    Slug,
+    Text,
+    Whole,
+    YesNo,
+    choice_of,
+)
+from backend.api.idempotency import idempotent
+from backend.api.pages import read_words, refuse_unknown
+from backend.api.permissions import PatientOnly, StaffWritesDpoReads
+from backend.audit.actions import Action
+from backend.audit.recording import record
+from backend.clinics.queries import ClinicFacts
+from backend.consent.operations import (
+    ConsentGiven,
+    Expression,
+    Withdrawal,
+    give_consent,
+    refuse_consent,
+    withdraw_consent,
+)
+from backend.consent.queries import events_of, latest_notices, states_of
+from backend.patients.queries import PatientFacts
+from backend.policy.vocabulary import Channel, ConsentStatus, Decision, Language, Method
+
+STAFF_METHODS: Final = (Method.PAPER_FORM, Method.VERBAL, Method.STAFF_WITHDRAWAL)
+LARGEST_VERSION: Final = 2**31 - 1
+
+
+class NoticeOutput(Output):
+    """A published notice: what a yes or no is said to."""
+
+    version = serializers.IntegerField()
+    language = choice_of(Language)
+    title = serializers.CharField()
+    body = serializers.CharField()
+    statements = serializers.DictField(child=serializers.CharField(), help_text="One statement per purpose.")
+    sha256 = serializers.CharField(help_text="Of exactly what is shown, in canonical JSON (RFC 8785).")
+    published_at = Moment()
+
+
+class StateOutput(Output):
+    """Where one purpose on one channel stands. `none`: nothing was ever said, which means no."""
+
+    purpose = serializers.CharField()
+    channel = choice_of(Channel)
+    state = choice_of(ConsentStatus, source="status")
+    since = Moment(allow_null=True)
+    valid_until = Moment(allow_null=True)
+    method = choice_of(Method, allow_null=True)
+    notice_version = serializers.IntegerField(allow_null=True)
+    language = choice_of(Language, allow_null=True)
+    event_id = serializers.UUIDField(allow_null=True)
+
+
+class EventOutput(Output):
+    """One thing that a patient said."""
+
+    id = serializers.UUIDField()
+    purpose = serializers.CharField()
+    channel = choice_of(Channel)
+    decision = choice_of(Decision)
+    method = choice_of(Method)
+    occurred_at = Moment()
+    recorded_at = Moment()
+    valid_until = Moment(allow_null=True)
+    notice_version = serializers.IntegerField(allow_null=True)
+    notice_sha256 = serializers.CharField()
+    language = serializers.CharField()
+    expressed_by = serializers.ListField(child=serializers.CharField())
+
+
+class StatesPage(Output):
+    """Every purpose on every channel."""
+
+    results = StateOutput(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class StatesAndEventsPage(StatesPage):
+    """Every purpose on every channel, and everything that was ever said."""
+
+    events = EventOutput(many=True)
+
+
+class NoticesPage(Output):
+    """The newest notice in each language."""
+
+    results = NoticeOutput(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class SaidOutput(Output):
+    """What was recorded. `confirmed`, `already_left` and `in_doubt` are there after a withdrawal only."""
+
+    purpose = serializers.CharField()
+    decision = choice_of(Decision)
+    events = serializers.DictField(child=serializers.UUIDField(), help_text="The event recorded for each channel.")
+    state = choice_of(ConsentStatus)
+    valid_until = Moment(allow_null=True)
+    confirmed = serializers.BooleanField(
+        required=False, help_text="True: no message for this purpose leaves by these channels any more."
+    )
+    already_left = serializers.ListField(child=serializers.UUIDField(), required=False)
+    in_doubt = serializers.ListField(child=serializers.UUIDField(), required=False)
+
+
+class ShownInput(Input):
+    """What the app showed when it asked."""
+
+    initial_state = serializers.ChoiceField(choices=["off", "on"], help_text="A box ticked beforehand is no consent.")
+
+
+class _SayingInput(Input):
+    purpose = Slug()
+    channels = ChannelList(allow_empty=False)
+    decision = choice_of(Decision)
+    notice_version = Whole(required=False, min_value=1, max_value=LARGEST_VERSION)
+    language = choice_of(Language, required=False, help_text="Of the notice that was shown.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A yes or no names its notice; a withdrawal needs none."""
+        if attrs["decision"] != Decision.WITHDRAWN:
+            missing = [name for name in self.needed(attrs) if attrs.get(name) is None]
+            if missing:
+                required = self.fields["purpose"].error_messages["required"]
+                raise serializers.ValidationError(
+                    {name: [serializers.ErrorDetail(str(required), code="required")] for name in missing}
+                )
+        return attrs
+
+    def needed(self, _attrs: dict[str, Any]) -> list[str]:
+        """The fields that a yes or no can not do without."""
+        return ["notice_version", "language"]
+
+
+class MySayingInput(_SayingInput):
+    """The patient says yes, no, or no longer. A withdrawal needs only purpose, channels and decision."""
+
+    shown = ShownInput(required=False)
+
+
+class EvidenceInput(Input):
+    """For `paper_form`: `form_reference`, `signed_on`. For `verbal`: `script_version`, `spoken_at`."""
+
+    form_reference = Text(max_length=80, required=False)
+    signed_on = Day(required=False)
+    script_version = Text(max_length=80, required=False)
+    spoken_at = Moment(required=False)
+
+
+EVIDENCE_NAMES: Final = {
+    Method.PAPER_FORM: ("form_reference", "signed_on"),
+    Method.VERBAL: ("script_version", "spoken_at"),
+    Method.STAFF_WITHDRAWAL: (),
+}
+
+
+class ExpressedByInput(Input):
+    """Who spoke: the patient, representatives, or both (a child under the age of consent and a parent)."""
+
+    patient = YesNo(default=True)
+    representatives = serializers.ListField(child=Id(), max_length=10, default=list)
+
+
+class StaffSayingInput(_SayingInput):
+    """Staff take down what a patient said on paper or aloud. A withdrawal is always accepted."""
+
+    method = choice_of(STAFF_METHODS, required=False)
+    evidence = EvidenceInput(required=False)
+    expressed_by = ExpressedByInput(required=False)
+
+    def needed(self, _attrs: dict[str, Any]) -> list[str]:
+        """Besides the notice: how it was said."""
+        return [*super().needed(_attrs), "method"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Evidence belongs to its method; a yes is no withdrawal."""
+        attrs = super().validate(attrs)
+        method = Method(attrs.get("method", Method.STAFF_WITHDRAWAL))
+        if attrs["decision"] != Decision.WITHDRAWN and method is Method.STAFF_WITHDRAWAL:
+            self._refuse("method", "invalid_choice")
+        foreign = attrs.get("evidence", {}).keys() - set(EVIDENCE_NAMES[method])
+        if foreign:
+            self._refuse("evidence", "evidence_of_another_method")
+        return attrs
+
+    def _refuse(self, name: str, code: str) -> None:
+        raise serializers.ValidationError({name: [serializers.ErrorDetail("paper_form | verbal", code=code)]})
+
+
+class MyNotices(MeEndpoint):
+    """What the clinic shows before it asks."""
+
+    permission_classes = [PatientOnly]
+    tag = "consent"
+
+    @extend_schema(responses=NoticesPage)
+    def get(self, request: Request) -> Response:
+        """The newest notice in each language, or in the one that `?language=` names."""
+        refuse_unknown(request)
+        notices = latest_notices(self.clinic.id)
+        asked = read_words(request, "language", {one.value: one for one in Language}) or list(Language)
+        return page([NoticeOutput(notices[language]).data for language in asked if language in notices])
+
+
+class MyConsents(MeEndpoint):
+    """The patient's own consents."""
+
+    permission_classes = [PatientOnly]
+    tag = "consent"
+
+    @extend_schema(responses=StatesPage)
+    def get(self, request: Request) -> Response:
+        """Every purpose on every channel, with where it stands; `none` where nothing was said."""
+        refuse_unknown(request)
+        return page(_states(self.clinic, self.patient))
+
+    @extend_schema(request=MySayingInput, responses={201: SaidOutput})
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Say yes, no, or no longer. After a withdrawal the answer says whether anything can still arrive."""
+        asked = MySayingInput.read(request)
+        now = timezone.now()
+        if asked["decision"] == Decision.WITHDRAWN:
+            return self._said(asked, _withdraw(self, asked, Method.APP, now))
+        shown = asked.get("shown", {}).get("initial_state", "off")
+        expression = Expression(
+            method=Method.APP,
+            occurred_at=now,
+            evidence={"notice_version": asked["notice_version"], "initial_state": shown},
+        )
+        return self._said(asked, _say(self, asked, expression, now))
+
+    def _said(self, asked: dict[str, Any], done: ConsentGiven | Withdrawal) -> Response:
+        return Response(said_on_the_wire(asked, done), status=201)
+
+
+class PatientConsents(PatientEndpoint):
+    """A patient's consents, for staff."""
+
+    permission_classes = [StaffWritesDpoReads]
+    tag = "consent"
+
+    @extend_schema(responses=StatesAndEventsPage)
+    def get(self, request: Request, **_path: object) -> Response:
+        """Where every purpose stands on every channel, and everything that was ever said. Looking is recorded."""
+        refuse_unknown(request)
+        with record(
+            Action.CONSENTS_READ,
+            by=self.actor,
+            now=timezone.now(),
+            clinic_id=self.clinic.id,
+            about=self.patient.id,
+        ):
+            events = events_of(clinic_id=self.clinic.id, patient_id=self.patient.id)
+            states = _states(self.clinic, self.patient)
+        return Response({"results": states, "events": EventOutput(events, many=True).data, "next": None})
+
+    @extend_schema(request=StaffSayingInput, responses={201: SaidOutput})
+    @idempotent
+    def post(self, request: Request, **_path: object) -> Response:
+        """Take down what the patient said on paper or aloud, with its evidence."""
+        asked = StaffSayingInput.read(request)
+        now = timezone.now()
+        method = Method(asked.get("method", Method.STAFF_WITHDRAWAL))
+        if asked["decision"] == Decision.WITHDRAWN:
+            return Response(said_on_the_wire(asked, _withdraw(self, asked, method, now)), status=201)
+        speakers = asked.get("expressed_by", {"patient": True, "representatives": []})
+        evidence = asked.get("evidence", {})
+        expression = Expression(
+            method=method,
+            occurred_at=_spoken_at(evidence, self.clinic, now),
+            evidence={name: _as_json(value) for name, value in evidence.items()},
+            by_patient=speakers["patient"],
+            representatives=tuple(speakers["representatives"]),
+        )
+        return Response(said_on_the_wire(asked, _say(self, asked, expression, now)), status=201)
+
+
+def said_on_the_wire(asked: dict[str, Any], done: ConsentGiven | Withdrawal) -> dict[str, Any]:
+    """What was recorded, as it is answered."""
+    said: dict[str, Any] = {
+        "purpose": asked["purpose"],
+        "decision": asked["decision"],
+        "events": {channel.value: event for channel, event in done.events.items()},
+        "state": ConsentStatus.WITHDRAWN,
+        "valid_until": None,
+    }
+    if isinstance(done, ConsentGiven):
+        said |= {"state": done.status, "valid_until": done.valid_until}
+    else:
+        said |= {
+            "confirmed": done.confirmed,
+            "already_left": list(done.already_left),
+            "in_doubt": list(done.in_doubt),
+        }
+    return dict(SaidOutput(said).data)
+
+
+def _states(clinic: ClinicFacts, patient: PatientFacts) -> list[Any]:
+    states = states_of(clinic_id=clinic.id, patient_id=patient.id)
+    return [StateOutput(state).data for state in states]
+
+
+def _say(
+    view: MeEndpoint | PatientEndpoint, asked: dict[str, Any], expression: Expression, now: datetime
+) -> ConsentGiven:
+    say = give_consent if asked["decision"] == Decision.GIVEN else refuse_consent
+    return say(
+        clinic_id=view.clinic.id,
+        patient_id=view.patient.id,
+        purpose=asked["purpose"],
+        channels=asked["channels"],
+        notice_version=asked["notice_version"],
+        language=Language(asked["language"]),
+        expression=expression,
+        actor=view.actor,
+        now=now,
+    )
+
+
+def _withdraw(view: MeEndpoint | PatientEndpoint, asked: dict[str, Any], method: Method, now: datetime) -> Withdrawal:
+    return withdraw_consent(
+        clinic_id=view.clinic.id,
+        patient_id=view.patient.id,
+        purpose=asked["purpose"],
+        channels=asked["channels"],
+        method=method,
+        actor=view.actor,
+        now=now,
+    )
+
+
+def _spoken_at(evidence: dict[str, Any], clinic: ClinicFacts, now: datetime) -> datetime:
+    """When it was said: a form bears a day only, and is taken to be signed when that day began."""
+    if "spoken_at" in evidence:
+        return evidence["spoken_at"]
+    if "signed_on" in evidence:
+        signed: date = evidence["signed_on"]
+        if signed > now.astimezone(ZoneInfo(clinic.time_zone)).date():
+            # The operation refuses what lies in the future; the beginning of a day is not always in it.
+            return now + timedelta(days=1)
+        return datetime.combine(signed, time.min, tzinfo=ZoneInfo(clinic.time_zone))
+    return now
+
+
+def _as_json(value: object) -> object:
+    return value.isoformat() if isinstance(value, date | datetime) else value

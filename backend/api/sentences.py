@@ -1,0 +1,194 @@
+"""What codes mean, for people, in French and in English. The codes are the contract; the sentences may be reworded."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from backend.policy.contact import Remedy
+from backend.policy.vocabulary import Language, Reason
+
+
+def _both(french: str, english: str) -> Mapping[Language, str]:
+    return {Language.FRENCH: french, Language.ENGLISH: english}
+
+
+REASONS: Final[Mapping[Reason, Mapping[Language, str]]] = {
+    Reason.DECEASED: _both("Le patient est décédé.", "The patient has died."),
+    Reason.ERASED: _both("Les données du patient ont été effacées.", "The patient’s data was erased."),
+    Reason.RESTRICTED: _both(
+        "L’utilisation des données du patient est limitée.", "The use of the patient’s data is restricted."
+    ),
+    Reason.OBJECTED: _both("Le patient s’y est opposé.", "The patient objected to this."),
+    Reason.PURPOSE_UNKNOWN: _both("La finalité du message n’existe pas.", "The purpose of the message does not exist."),
+    Reason.CHANNEL_NOT_OF_PURPOSE: _both(
+        "Cette finalité n’est pas proposée sur ce canal.", "This purpose is not offered on this channel."
+    ),
+    Reason.NO_CONSENT: _both(
+        "Le patient n’a pas donné son accord pour cette finalité sur ce canal.",
+        "The patient did not consent to this purpose on this channel.",
+    ),
+    Reason.CONSENT_PENDING: _both("L’accord n’est pas encore confirmé.", "The consent is not confirmed yet."),
+    Reason.CONSENT_REFUSED: _both("Le patient a refusé.", "The patient refused."),
+    Reason.CONSENT_WITHDRAWN: _both("Le patient a retiré son accord.", "The patient withdrew the consent."),
+    Reason.CONSENT_NOT_YET_VALID: _both("L’accord ne vaut pas encore.", "The consent is not valid yet."),
+    Reason.CONSENT_EXPIRED: _both("L’accord a expiré.", "The consent has expired."),
+    Reason.RECONSENT_REQUIRED: _both("L’accord doit être demandé à nouveau.", "Consent has to be asked for again."),
+    Reason.CONSENT_ENDED: _both("L’accord a pris fin.", "The consent has ended."),
+    Reason.SUPPRESSED: _both(
+        "Plus rien ne doit être envoyé à cette adresse ou à ce numéro.",
+        "Nothing may be sent to this address or number any more.",
+    ),
+    Reason.NO_CONTACT_POINT: _both(
+        "Aucune adresse ni aucun numéro n’est connu pour ce canal.", "No address or number is known for this channel."
+    ),
+    Reason.CONTACT_UNUSABLE: _both(
+        "L’adresse ou le numéro n’est pas utilisable.", "The address or number can not be used."
+    ),
+    Reason.CONTACT_UNVERIFIED: _both(
+        "Personne n’a vérifié que l’adresse ou le numéro est bien celui du patient.",
+        "Nobody has checked that the address or number is the patient’s.",
+    ),
+    Reason.PROGRAMME_NOT_RUNNING: _both("Le programme n’est pas en marche.", "The programme is not running."),
+    Reason.OCCASION_CHANGED: _both("Le rendez-vous ou l’événement a changé.", "The appointment or event has changed."),
+    Reason.TOO_LATE: _both("Le message arriverait trop tard pour être utile.", "The message would come too late."),
+    Reason.LEGAL_WINDOW: _both(
+        "La loi ne permet pas cet envoi à cette heure ou ce jour-là.",
+        "The law allows no such message at this hour or day.",
+    ),
+    Reason.PURPOSE_SWITCHED_OFF: _both(
+        "Le patient a désactivé cette finalité.", "The patient has switched this purpose off."
+    ),
+    Reason.CHANNEL_SWITCHED_OFF: _both(
+        "Le patient a désactivé ce canal.", "The patient has switched this channel off."
+    ),
+    Reason.PAUSED: _both("Le patient a demandé une pause.", "The patient asked for a pause."),
+    Reason.FREQUENCY_CAP: _both(
+        "Le patient a déjà reçu autant de messages qu’il en souhaite.",
+        "The patient has already received as many messages as wanted.",
+    ),
+    Reason.QUIET_HOURS: _both(
+        "Ce sont les heures de silence choisies par le patient.", "These are the quiet hours that the patient chose."
+    ),
+    Reason.NO_TEMPLATE: _both(
+        "L’établissement n’a pas de texte pour ce canal.", "The clinic has no text for this channel."
+    ),
+}
+
+REMEDIES: Final[Mapping[Remedy, Mapping[Language, str]]] = {
+    Remedy.GIVE_CONSENT: _both("Donner son accord.", "Give consent."),
+    Remedy.CONFIRM_CONSENT: _both("Confirmer l’accord.", "Confirm the consent."),
+    Remedy.RENEW_CONSENT: _both("Renouveler l’accord.", "Renew the consent."),
+    Remedy.TAKE_BACK_OBJECTION: _both("Revenir sur l’opposition.", "Take the objection back."),
+    Remedy.LIFT_RESTRICTION: _both("Lever la limitation.", "Lift the restriction."),
+    Remedy.LIFT_SUPPRESSION: _both(
+        "Demander à nouveau des messages à cette adresse ou à ce numéro.",
+        "Ask for messages to this address or number again.",
+    ),
+    Remedy.ADD_CONTACT_POINT: _both(
+        "Indiquer une adresse ou un numéro qui fonctionne.", "Give an address or number that works."
+    ),
+    Remedy.VERIFY_CONTACT_POINT: _both("Vérifier l’adresse ou le numéro.", "Verify the address or number."),
+    Remedy.CHOOSE_OTHER_CHANNEL: _both("Choisir un autre canal.", "Choose another channel."),
+    Remedy.RUN_PROGRAMME: _both("Mettre le programme en marche.", "Start the programme."),
+    Remedy.SWITCH_PURPOSE_ON: _both("Réactiver cette finalité.", "Switch this purpose on again."),
+    Remedy.SWITCH_CHANNEL_ON: _both("Réactiver ce canal.", "Switch this channel on again."),
+    Remedy.END_PAUSE: _both("Mettre fin à la pause.", "End the pause."),
+    Remedy.CHANGE_PREFERENCES: _both("Modifier les préférences.", "Change the preferences."),
+    Remedy.WRITE_TEMPLATE: _both("Écrire un texte pour ce canal.", "Write a text for this channel."),
+    Remedy.WAIT: _both("Attendre.", "Wait."),
+    Remedy.NONE: _both("Rien ne changerait la réponse.", "Nothing would change the answer."),
+}
+
+PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
+    "invalid": _both("Une valeur n’est pas utilisable.", "A value can not be used."),
+    "bad_request": _both("La demande n’est pas lisible.", "The request can not be read."),
+    "malformed": _both("Le corps de la demande n’est pas du JSON correct.", "The body is not correct JSON."),
+    "not_authenticated": _both("Un jeton d’accès est nécessaire.", "An access token is needed."),
+    "authentication_failed": _both(
+        "Le jeton d’accès est inconnu, révoqué ou expiré.", "The access token is unknown, revoked or expired."
+    ),
+    "permission_denied": _both("Ce jeton ne permet pas cela.", "This token does not allow this."),
+    "wrong_role": _both("Ce jeton ne permet pas cela.", "This token does not allow this."),
+    "not_a_member": _both(
+        "Le porteur de ce jeton ne travaille plus ici.", "The holder of this token does not work here any more."
+    ),
+    "not_found": _both("Il n’y a rien à cette adresse.", "There is nothing here under this address."),
+    "method_not_allowed": _both("Cette méthode n’existe pas ici.", "This method does not exist here."),
+    "not_acceptable": _both("Les réponses sont en JSON.", "Answers are JSON."),
+    "unsupported_media_type": _both("Le corps doit être en JSON.", "The body must be JSON."),
+    "too_large": _both("Le corps est trop grand.", "The body is too large."),
+    "throttled": _both("Trop de demandes : attendez un peu.", "Too many requests: wait a little."),
+    "conflict": _both(
+        "La même chose vient d’être faite par quelqu’un d’autre : relisez.",
+        "Somebody did the same at the same moment: read again.",
+    ),
+    "precondition_required": _both(
+        "Lisez d’abord, puis envoyez l’ETag reçu dans If-Match.", "Read first, then send the ETag in If-Match."
+    ),
+    "idempotency_key_reused": _both(
+        "Cette clé d’idempotence a servi à une autre demande.", "This idempotency key was used for another request."
+    ),
+    "idempotency_key_in_use": _both(
+        "La première demande avec cette clé est encore en cours.", "The first request with this key is still running."
+    ),
+    "server_error": _both(
+        "Une erreur s’est produite ; l’identifiant de la demande aide à la trouver.",
+        "Something went wrong; the request id helps to find it.",
+    ),
+    # What operations refuse.
+    "refused": _both("Ce n’est pas possible.", "This can not be done."),
+    "notice_outdated": _both(
+        "La notice a changé : montrez la version actuelle et demandez à nouveau.",
+        "The notice has changed: show the current one and ask again.",
+    ),
+    "consent_needs_guardian": _both(
+        "À cet âge, un titulaire de l’autorité parentale doit consentir avec l’enfant.",
+        "At this age a parent or guardian must say yes together with the child.",
+    ),
+    "evidence_missing": _both(
+        "Cette façon de recueillir l’accord demande une preuve.", "This way of consenting needs its evidence."
+    ),
+    "patient_deceased": _both("Ce patient est décédé.", "This patient has died."),
+    "preferences_changed": _both(
+        "Les préférences ont été modifiées entre-temps : relisez-les.",
+        "The preferences were changed meanwhile: read them again.",
+    ),
+    "programme_exists": _both(
+        "Un programme porte déjà ce nom court.", "There is a programme with this short name already."
+    ),
+    "programme_not_approved": _both(
+        "Aucun professionnel de santé n’a encore approuvé cette version.",
+        "A health professional has not approved this version yet.",
+    ),
+    "not_a_health_professional": _both(
+        "Seul un professionnel de santé de cet établissement peut approuver un programme.",
+        "Only a health professional of this clinic can approve a programme.",
+    ),
+    "programme_version_changed": _both(
+        "Le programme a été modifié entre-temps : relisez-le.", "The programme was changed meanwhile: read it again."
+    ),
+    "code_refused": _both(
+        "Ce code est faux ou trop ancien. Demandez-en un nouveau.",
+        "This code is wrong or too old. Ask for a new one.",
+    ),
+    "contact_point_unusable": _both(
+        "Ce moyen de contact n’est pas utilisable : corrigez-le d’abord.",
+        "This contact point can not be used: correct it first.",
+    ),
+    "import_refused": _both("Cela n’a pas pu être repris.", "This could not be taken over."),
+}
+
+
+def reason_sentence(reason: Reason, language: Language) -> str:
+    """Why a contact is deferred or denied."""
+    return REASONS[reason][language]
+
+
+def remedy_sentence(remedy: Remedy, language: Language) -> str:
+    """What would change the answer."""
+    return REMEDIES[remedy][language]
+
+
+def problem_sentence(code: str, language: Language) -> str:
+    """What a problem's code means; nothing where it is not known here."""
+    sentences = PROBLEMS.get(code)
+    return "" if sentences is None else sentences[language]

@@ -1,0 +1,102 @@
+"""Clients that show the tokens of the cast."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone, translation
+from rest_framework.test import APIClient
+
+from backend.accounts.models import Role
+from backend.accounts.operations import issue_account_token, issue_patient_token
+from backend.audit.actors import Actor, system_actor
+from backend.clinics.queries import ClinicFacts
+from tests.factories.patients import PatientInTest
+
+LIFE = timedelta(days=3650)
+
+
+class Client(APIClient):
+    """Speaks JSON and English unless told otherwise, and shows one token."""
+
+    def __init__(self, token: str = "") -> None:
+        super().__init__(headers={"accept-language": "en"})
+        if token:
+            self.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+        self.token = token
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted_yet() -> Iterator[None]:
+    """Rate limits count in the process, languages stay with the thread."""
+    cache.clear()
+    yield
+    cache.clear()
+    translation.deactivate()
+
+
+@pytest.fixture
+def patient_token(db: None) -> Callable[[PatientInTest], str]:
+    return lambda patient: issue_patient_token(
+        clinic_id=patient.clinic_id, patient_id=patient.id, actor=system_actor(), now=timezone.now(), life=LIFE
+    )
+
+
+@pytest.fixture
+def as_patient(patient_token: Callable[[PatientInTest], str]) -> Callable[[PatientInTest], Client]:
+    return lambda patient: Client(patient_token(patient))
+
+
+@pytest.fixture
+def as_member(db: None) -> Callable[..., Client]:
+    def client(actor: Actor, clinic: ClinicFacts, role: Role = Role.STAFF) -> Client:
+        assert actor.id is not None
+        return Client(
+            issue_account_token(
+                clinic_id=clinic.id,
+                account_id=actor.id,
+                role=role,
+                actor=system_actor(),
+                now=timezone.now(),
+                life=LIFE,
+            )
+        )
+
+    return client
+
+
+@pytest.fixture
+def me(consenting: PatientInTest, as_patient: Callable[[PatientInTest], Client]) -> Client:
+    """The consenting patient's app."""
+    return as_patient(consenting)
+
+
+@pytest.fixture
+def desk(reception: Actor, northgate: ClinicFacts, as_member: Callable[..., Client]) -> Client:
+    """Northgate's reception."""
+    return as_member(reception, northgate)
+
+
+@pytest.fixture
+def doctor(manager: Actor, northgate: ClinicFacts, as_member: Callable[..., Client]) -> Client:
+    """Northgate's manager, a health professional."""
+    return as_member(manager, northgate)
+
+
+@pytest.fixture
+def officer(dpo: Actor, northgate: ClinicFacts, as_member: Callable[..., Client]) -> Client:
+    """Northgate's data protection officer."""
+    return as_member(dpo, northgate, Role.DPO)
+
+
+@pytest.fixture
+def stranger(outsider: Actor, southbank: ClinicFacts, as_member: Callable[..., Client]) -> Client:
+    """Southbank's reception."""
+    return as_member(outsider, southbank)
+
+
+@pytest.fixture
+def nobody(db: None) -> Client:
+    """Shows no token."""
+    return Client()

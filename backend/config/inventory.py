@@ -1,0 +1,175 @@
+"""Which columns about patients are clear, and why; everything else is sealed. Makes docs/reference/data-inventory.md."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from django.apps import apps
+from django.db import models
+
+from backend.vault.fields import SealedField
+
+ID: Final = "random id"
+TIME: Final = "time of the business, needed to plan, count and prove"
+STATE: Final = "state or code that the planner needs, and that can not be a diagnosis"
+INDEX: Final = "keyed hash under the clinic's own key, for finding equal values without reading any"
+
+COMMON: Final = {
+    "id": ID,
+    "clinic": ID,
+    "clinic_id": ID,
+    "patient": ID,
+    "patient_id": ID,
+    "created_at": TIME,
+    "updated_at": TIME,
+    "source_index": INDEX,
+    "source_digest": "keyed hash under the clinic's own key, for telling whether a source says something new",
+}
+REASONS: Final[dict[str, dict[str, str]]] = {
+    "patients.Patient": {
+        "family_name_index": INDEX,
+        "language": "the language to write in",
+        "is_active": STATE,
+        "is_deceased": "nothing is sent to the dead: the gate needs it before anything is opened",
+        "deceased_at": "as above",
+        "restricted_at": "processing is frozen (GDPR Art. 18): the gate needs it before anything is opened",
+        "erased_at": "marks a tombstone",
+    },
+    "patients.PatientIdentifier": {"system": "who gave the number; the number itself is sealed", "value_index": INDEX},
+    "patients.Representative": {"relationship": "coarse code: mother, guardian, ...", "is_active": STATE},
+    "patients.ContactPoint": {
+        "kind": STATE,
+        "value_index": INDEX,
+        "takes_sms": "a landline takes none",
+        "status": STATE,
+        "reason": "why it can not be used, as a code",
+        "how": "how it was checked, as a code",
+        "confirmed_at": TIME,
+        "code_digest": "hash of a one-time code, for fifteen minutes",
+        "code_expires_at": TIME,
+        "code_tries": "wrong tries are counted",
+        "rank": "order among a patient's own",
+        "representative": ID,
+        "from_source": "whether the practice software said it",
+        "ended_at": TIME,
+    },
+    "patients.Occasion": {
+        "kind": STATE,
+        "topic": "coarse code that can not be a diagnosis, such as influenza; the words are sealed",
+        "status": STATE,
+        "starts_at": TIME,
+        "ends_at": TIME,
+    },
+    "consent.ConsentEvent": {
+        "purpose": ID,
+        "channel": STATE,
+        "number": "order in its stream",
+        "decision": STATE,
+        "method": STATE,
+        "legal_basis": STATE,
+        "occurred_at": TIME,
+        "recorded_at": TIME,
+        "valid_until": TIME,
+        "notice": "which text was shown; it is public",
+        "notice_sha256": "hash of that public text",
+        "language": STATE,
+        "expressed_by": "roles, and ids of representatives",
+        "recorded_by": "pseudonym",
+    },
+    "consent.ConsentState": {
+        "purpose": ID,
+        "channel": STATE,
+        "status": STATE,
+        "since": TIME,
+        "valid_until": TIME,
+        "last_event": ID,
+    },
+    "preferences.Preferences": {
+        "version": "counts changes",
+        "channel_order": STATE,
+        "frequency_max": STATE,
+        "frequency_per": STATE,
+        "digest": STATE,
+        "tone": STATE,
+        "language": STATE,
+        "quiet_from": STATE,
+        "quiet_to": STATE,
+        "time_zone": STATE,
+        "paused_until": TIME,
+        "discreet": STATE,
+        "purposes": STATE,
+    },
+    "programmes.Enrolment": {"programme": ID, "occasion": ID, "enrolled_at": TIME},
+    "messaging.Message": {
+        "enrolment": ID,
+        "programme": ID,
+        "occasion": ID,
+        "occasion_starts_at": TIME,
+        "step": STATE,
+        "occurrence": "the time of the occasion, so that a step makes one message",
+        "purpose": ID,
+        "channel": STATE,
+        "contact_point": ID,
+        "template_version": ID,
+        "language": STATE,
+        "tone": STATE,
+        "due_at": TIME,
+        "expires_at": TIME,
+        "state": STATE,
+        "verdict": "codes, ids and times of the decision; nothing personal",
+        "planned_at": TIME,
+        "claimed_at": TIME,
+        "settled_at": TIME,
+        "tries": "counted",
+        "carrier": STATE,
+        "carrier_reference": "the carrier's own name for the message",
+        "failure": "why, as a code",
+    },
+    "attempts.Attempt": {
+        "message_id": ID,
+        "purpose": STATE,
+        "channel": STATE,
+        "owner": "random id of a worker",
+        "claimed_at": TIME,
+        "lease_until": TIME,
+        "outcome": STATE,
+        "closed_at": TIME,
+    },
+}
+ALSO: Final = {"patients.Patient", "attempts.Attempt"}
+
+
+def models_about_patients() -> Iterator[type[models.Model]]:
+    """Every table with rows about one patient."""
+    for model in apps.get_models():
+        options = model._meta  # noqa: SLF001 - Django's own API
+        names = {field.name for field in options.get_fields() if field.concrete}
+        if options.label in ALSO or ("patient" in names and options.app_label != "accounts"):
+            yield model
+
+
+def reason_for(model: type[models.Model], column: str) -> str | None:
+    """Why a clear column is clear."""
+    label = model._meta.label  # noqa: SLF001 - Django's own API
+    return REASONS.get(label, {}).get(column) or COMMON.get(column)
+
+
+def columns_of(model: type[models.Model]) -> Iterator[tuple[str, bool]]:
+    """The columns of a table, and whether each is sealed."""
+    for field in model._meta.concrete_fields:  # noqa: SLF001 - Django's own API
+        yield field.name, isinstance(field, SealedField)
+
+
+def as_markdown() -> str:
+    """The page."""
+    lines = [
+        "# What is stored about patients",
+        "",
+        "Made by `manage.py data_inventory`; a test checks that it is current, and that every clear column has its reason.",
+        "*Sealed* means: encrypted under the patient's own key, unreadable once that key is destroyed.",
+    ]
+    for model in sorted(models_about_patients(), key=lambda one: one._meta.label):  # noqa: SLF001 - Django's own API
+        lines += ["", f"## {model._meta.label}", ""]  # noqa: SLF001 - Django's own API
+        lines += ["| column | | why it is clear |", "|---|---|---|"]
+        for name, sealed in columns_of(model):
+            lines.append(f"| {name} | {'**sealed**' if sealed else 'clear'} | {reason_for(model, name) or ''} |")
+    return "\n".join(lines) + "\n"

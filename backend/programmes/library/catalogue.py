@@ -411,7 +411,7 @@ class _Node:
         return str(unit), self.at(unit).number()
 
     def time_of_day(self) -> str:
-        """A time of the clinic's clock, "09:00". In quotes: YAML 1.1 reads 09:00 as a number to the base of sixty."""
+        """A time of the clinic's clock, "09:00". In quotes: YAML 1.1 reads 10:00 as a number, to the base of sixty."""
         text = self.text()
         try:
             as_time = time.fromisoformat(text)

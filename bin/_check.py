@@ -20,7 +20,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 PYTHON: Final = sys.executable
 BIN: Final = Path(PYTHON).parent
-PACKAGES: Final = ("backend", "demo", "sandbox", "benchmarks", "tests")
+PACKAGES: Final = ("backend", "demo", "sandbox", "tests")
 SHELL_SCRIPTS: Final = ("bin/*", ".ci/run", "deploy/*")
 
 

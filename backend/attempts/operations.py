@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from backend.attempts.models import Attempt
 from backend.policy.vocabulary import Channel
@@ -89,7 +90,8 @@ def close_attempts(outcomes: Iterable[tuple[UUID, AttemptOutcome]], *, now: date
     for attempt_id, outcome in outcomes:
         by_outcome.setdefault(outcome, []).append(attempt_id)
     for outcome, attempt_ids in by_outcome.items():
-        still_open = Attempt.objects.filter(id__in=attempt_ids, outcome=None).select_for_update()
+        # In one order for everybody, so that two who close the same attempts wait for each other and not in a circle.
+        still_open = Attempt.objects.filter(id__in=attempt_ids, outcome=None).order_by("id").select_for_update()
         ids = list(still_open.values_list("id", flat=True))
         if ids:
             Attempt.objects.filter(id__in=ids, outcome=None).update(outcome=outcome, closed_at=now)
@@ -128,7 +130,17 @@ def drain_attempts(*, patient_id: UUID, purpose: str, channels: Iterable[Channel
     return Drained(confirmed=not in_doubt, already_left=tuple(sorted(set(left))), in_doubt=in_doubt)
 
 
+def patients_in_hand(among: Iterable[UUID] | None = None) -> QuerySet[Attempt, UUID]:
+    """The patients to whom something is being handed over right now."""
+    rows = Attempt.objects.filter(outcome=None)
+    return (rows if among is None else rows.filter(patient_id__in=set(among))).values_list("patient_id", flat=True)
+
+
 def expired_attempts(*, limit: int) -> list[tuple[UUID, UUID]]:
-    """Attempts whose owner has let the lease run out, and their messages."""
+    """Attempts whose owner has let the lease run out, and their messages.
+
+    Only inside a transaction, until whose end nobody else closes them.
+    """
     rows = Attempt.objects.filter(outcome=None, lease_until__lt=database_now() - timedelta(seconds=MARGIN_SECONDS))
-    return list(rows.order_by("lease_until").values_list("id", "message_id")[:limit])
+    rows = rows.order_by("lease_until").select_for_update(skip_locked=True)
+    return list(rows.values_list("id", "message_id")[:limit])

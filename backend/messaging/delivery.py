@@ -7,14 +7,14 @@ waits for it. No transaction is open while a carrier is called. docs/explanation
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 
 from backend.attempts.deadman import deadman
@@ -25,10 +25,11 @@ from backend.attempts.operations import (
     close_attempts,
     expired_attempts,
     open_attempts,
+    patients_in_hand,
 )
 from backend.audit.actions import Action
 from backend.audit.actors import Actor, system_actor
-from backend.audit.recording import Draft, Entry, record_many
+from backend.audit.recording import Draft, Entry
 from backend.clinics.queries import ClinicFacts, get_clinic
 from backend.consent.queries import PurposeRow, purposes_by_id
 from backend.messaging.carriers.base import (
@@ -47,11 +48,13 @@ from backend.messaging.operations.planning import SENDING
 from backend.messaging.queries import words_of
 from backend.messaging.rendering import Rendered, TemplateRefused, Words, render
 from backend.messaging.values import template_values
+from backend.patients.entries import record_about_patients
 from backend.patients.queries import (
     ContactPointRow,
     OccasionWords,
     PatientProfile,
     contact_points_by_id,
+    lock_patients,
     reveal_contact_values,
     reveal_occasions,
     reveal_profiles,
@@ -64,9 +67,16 @@ from backend.vault.identifiers import new_id
 log = logging.getLogger("accord.delivery")
 
 FLUSH_SECONDS: Final = 0.05
+SETTLING_SECONDS: Final = 0.5
 MOST_TRIES: Final = 5
 FIRST_RETRY: Final = timedelta(minutes=1)
-RELEASE_DELAY: Final = timedelta(seconds=0)
+LONGEST_RETRY: Final = timedelta(days=1)
+RELEASE_DELAY: Final = timedelta(seconds=5)
+LONGEST_REFERENCE: Final = 200
+LEASE_TOO_SHORT: Final = "lease_too_short"
+LEASE_RAN_OUT: Final = "lease_ran_out"
+NOT_PREPARED: Final = "not_prepared"
+DATABASE_GONE: Final = (OperationalError, InterfaceError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +89,8 @@ class Pace:
     parallel: int = 16
 
     def __post_init__(self) -> None:
-        if self.lease < self.call + MARGIN_SECONDS:
-            raise ValueError("A lease must outlast one call and the margin.")
+        if self.lease < self.call + MARGIN_SECONDS + SETTLING_SECONDS:
+            raise ValueError("A lease must outlast one call, storing its outcome, and the margin.")
 
 
 @dataclass(slots=True)
@@ -91,6 +101,14 @@ class Delivered:
     batches: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Unprepared:
+    """The message could not be made ready, and nothing was handed over; a later try may succeed."""
+
+
+_Ended = Outcome | _Unprepared | None
+
+
 @dataclass(slots=True)
 class _Held:
     """One claimed message on its way through."""
@@ -98,7 +116,6 @@ class _Held:
     message: Message
     attempt_id: UUID
     purpose: PurposeRow
-    programme_state: str
     verdict: Verdict | None = None
     rendered: Rendered | None = None
     outbound: OutboundMessage | None = None
@@ -151,20 +168,12 @@ def _deliver_batch(
 def claim(*, now: datetime, limit: int, lease: timedelta, actor: Actor) -> tuple[list[_Held], Entry | None]:
     """Take up due messages, with an attempt each, and commit. The entry covers the data that the batch reveals."""
     with transaction.atomic():
-        messages = list(
-            Message.objects.filter(state__in=[MessageState.PLANNED, MessageState.DEFERRED], due_at__lte=now)
-            .select_related("programme")
-            .defer("sent_text")
-            .order_by("due_at", "id")
-            .select_for_update(skip_locked=True, of=("self",))[:limit]
-        )
+        messages = _due_messages(now=now, limit=limit)
         if not messages:
             return [], None
         purposes = purposes_by_id({message.purpose_id for message in messages})
-        batch = [
-            _Held(message, new_id(), purposes[message.purpose_id], message.programme.state) for message in messages
-        ]
-        with record_many([_claim_draft(held) for held in batch], by=actor, now=now) as entry:
+        batch = [_Held(message, new_id(), purposes[message.purpose_id]) for message in messages]
+        with record_about_patients([_claim_draft(held) for held in batch], by=actor, now=now) as entry:
             Message.objects.filter(id__in=[message.id for message in messages]).update(
                 state=MessageState.HANDING_OVER, claimed_at=now, tries=F("tries") + 1
             )
@@ -172,6 +181,24 @@ def claim(*, now: datetime, limit: int, lease: timedelta, actor: Actor) -> tuple
     for message in messages:
         message.state, message.claimed_at, message.tries = MessageState.HANDING_OVER, now, message.tries + 1
     return batch, entry
+
+
+def _due_messages(*, now: datetime, limit: int) -> list[Message]:
+    """What is due and nobody else has taken up; a patient's messages go through one worker at a time.
+
+    That is what reserves the places under a frequency cap: two workers never count for the same patient at once.
+    """
+    messages = list(
+        Message.objects.filter(state__in=[MessageState.PLANNED, MessageState.DEFERRED], due_at__lte=now)
+        .exclude(patient_id__in=patients_in_hand())
+        .defer("sent_text")
+        .order_by("due_at", "id")
+        .select_for_update(skip_locked=True, of=("self",))[:limit]
+    )
+    ours = lock_patients({message.patient_id for message in messages})
+    # Asked again behind the lock: another claim may have been committed between the two statements.
+    ours -= frozenset(patients_in_hand(ours))
+    return [message for message in messages if message.patient_id in ours]
 
 
 def _claim_draft(held: _Held) -> Draft:
@@ -194,19 +221,73 @@ def _attempt(held: _Held) -> NewAttempt:
 
 def gate(batch: Sequence[_Held], *, now: datetime, actor: Actor, done: Delivered) -> list[_Held]:
     """Ask again, with fresh facts. What is not allowed is settled at once, so that no withdrawal waits for it."""
-    candidates = [candidate_of(held.message, programme_state=held.programme_state) for held in batch]
+    decided = _decided(batch, now=now)
+    settle(
+        [(held, _Unprepared()) for held in batch if held.attempt_id not in decided],
+        carriers={},
+        now=now,
+        actor=actor,
+        done=done,
+    )
     refused: list[_Held] = []
     allowed: list[_Held] = []
-    for held, verdict in zip(batch, decide_all(candidates, now=now), strict=True):
-        held.verdict = verdict
-        (allowed if verdict.decided is Decided.ALLOW else refused).append(held)
+    for held in batch:
+        held.verdict = decided.get(held.attempt_id)
+        if held.verdict is not None:
+            (allowed if held.verdict.decided is Decided.ALLOW else refused).append(held)
     if refused:
-        with record_many([_refusal_draft(held) for held in refused], by=actor, now=now):
+        with record_about_patients([_refusal_draft(held) for held in refused], by=actor, now=now):
             ours = close_attempts(((held.attempt_id, _refusal_outcome(held)) for held in refused), now=now)
             for held in refused:
                 if held.attempt_id in ours:
                     _settle_refused(held, now=now, done=done)
     return allowed
+
+
+def _decided(batch: Sequence[_Held], *, now: datetime) -> dict[UUID, Verdict]:
+    """The verdict on each attempt; on a message whose facts can not be read there is none, and it is not sent."""
+    rows = Message.objects.filter(id__in=[held.message.id for held in batch])
+    # Read now, like all other facts: the programme may have been paused since the claim.
+    states = dict(rows.values_list("id", "programme__state"))
+    return _one_by_one_if_need_be(
+        batch,
+        lambda several: {
+            held.attempt_id: verdict
+            for held, verdict in zip(
+                several,
+                decide_all(
+                    [candidate_of(held.message, programme_state=states[held.message.id]) for held in several], now=now
+                ),
+                strict=True,
+            )
+        },
+    )
+
+
+Made = TypeVar("Made")
+
+
+def _one_by_one_if_need_be(
+    batch: Sequence[_Held], make: Callable[[Sequence[_Held]], dict[UUID, Made]]
+) -> dict[UUID, Made]:
+    """What is made for a batch. If that fails, for each message alone, without those where it fails again.
+
+    One row that can not be read must not hold up the others. When the database is gone, all of them fail: that is
+    raised.
+    """
+    try:
+        return make(batch)
+    except DATABASE_GONE:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to one message
+        if len(batch) == 1:
+            # The name only: the text of an exception may quote what it could not read.
+            log.error("message %s could not be prepared: %s", batch[0].message.id, type(error).__name__)  # noqa: TRY400 - a traceback may hold personal data
+            return {}
+    made: dict[UUID, Made] = {}
+    for held in batch:
+        made.update(_one_by_one_if_need_be([held], make))
+    return made
 
 
 def _refusal_outcome(held: _Held) -> AttemptOutcome:
@@ -244,19 +325,28 @@ def fill(allowed: Sequence[_Held], *, entry: Entry, now: datetime, actor: Actor,
     """Reveal what the words need, under the claim's entry, and fill them."""
     if not allowed:
         return []
-    inside = _Words.gathered(allowed, entry=entry)
-    ready: list[_Held] = []
-    unfillable: list[tuple[_Held, Outcome]] = []
-    for held in allowed:
+    filled = _one_by_one_if_need_be(allowed, lambda several: _filled(several, entry=entry))
+    unfit: list[tuple[_Held, _Ended]] = [
+        (held, filled.get(held.attempt_id, _Unprepared()))
+        for held in allowed
+        if filled.get(held.attempt_id, _Unprepared()) is not None
+    ]
+    settle(unfit, carriers={}, now=now, actor=actor, done=done)
+    return [held for held in allowed if held.outbound is not None]
+
+
+def _filled(batch: Sequence[_Held], *, entry: Entry) -> dict[UUID, PermanentFailure | None]:
+    """None for each attempt whose message is ready; a template that can not be filled never can."""
+    inside = _Words.gathered(batch, entry=entry)
+    filled: dict[UUID, PermanentFailure | None] = {}
+    for held in batch:
         try:
             inside.fill(held)
         except TemplateRefused:
-            unfillable.append((held, PermanentFailure(FailureCode.CONTENT_REFUSED)))
+            filled[held.attempt_id] = PermanentFailure(FailureCode.CONTENT_REFUSED)
         else:
-            ready.append(held)
-    if unfillable:
-        settle(unfillable, carriers={}, now=now, actor=actor, done=done)
-    return ready
+            filled[held.attempt_id] = None
+    return filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +383,8 @@ class _Words:
         words = own.get((held.channel, Language(message.language), Tone(message.tone)))
         patient = self.profiles.get(message.patient_id)
         point = self.points.get(message.contact_point_id) if message.contact_point_id else None
-        if words is None or patient is None or point is None:
+        address = self.addresses.get(point.id) if point is not None else None
+        if words is None or patient is None or point is None or not address:
             raise TemplateRefused
         preferences = self.preferences.get(message.patient_id) or PreferenceRow()
         clinic = self.clinics[message.clinic_id]
@@ -309,12 +400,12 @@ class _Words:
         held.outbound = OutboundMessage(
             message_id=message.id,
             channel=held.channel,
-            to=self.addresses[point.id],
+            to=address,
             language=words.language,
             text=held.rendered.text,
             subject=held.rendered.subject,
             html=held.rendered.html,
-            sender_name=clinic.name,
+            sender_name=clinic.discreet_name,
             reference=str(message.id),
         )
 
@@ -339,43 +430,100 @@ def hand_over(
         running: dict[Future[Outcome | None], _Held] = {
             pool.submit(_call, held, carriers.get(held.channel), pace.call, deadline): held for held in ready
         }
-        while running:
-            ended, _running = wait(running, timeout=FLUSH_SECONDS, return_when=FIRST_COMPLETED)
-            if ended:
-                # Whatever ended meanwhile goes along: one transaction for several outcomes.
-                ended = {future for future in running if future.done()}
-                outcomes = [(running.pop(future), future.result()) for future in ended]
-                settle(outcomes, carriers=carriers, now=now, actor=actor, done=done)
+
+        def settle_ended() -> None:
+            # Whatever ended meanwhile goes along: one transaction for several outcomes.
+            ended = {future: held for future, held in running.items() if future.done()}
+            settle(
+                [(held, _outcome_of(future)) for future, held in ended.items()],
+                carriers=carriers,
+                now=now,
+                actor=actor,
+                done=done,
+            )
+            for future in ended:
+                del running[future]
+
+        try:
+            while running:
+                wait(running, timeout=FLUSH_SECONDS, return_when=FIRST_COMPLETED)
+                settle_ended()
+        except BaseException:
+            # Told to stop, or a transaction failed: begin no further call, but answer for those that have begun.
+            for future in running:
+                future.cancel()
+            wait(running)
+            settle_ended()
+            raise
 
 
 def _call(held: _Held, carrier: Carrier | None, timeout: float, deadline: float) -> Outcome | None:
     """One call; None where the lease has too little left for it, and the message is released untouched."""
     if carrier is None or held.outbound is None:
         return PermanentFailure(FailureCode.NOT_CONFIGURED)
-    if deadline - time.monotonic() < timeout:
+    if deadline - time.monotonic() < timeout + SETTLING_SECONDS:
         return None
     return carrier.send(held.outbound, timeout=timeout)
+
+
+def _outcome_of(future: Future[Outcome | None]) -> Outcome | None:
+    """How a call ended. One that was never begun is released; one that broke off may have sent something."""
+    if future.cancelled():
+        return None
+    error = future.exception()
+    if error is not None:
+        log.error("a carrier broke off: %s", type(error).__name__)
+        return InDoubt()
+    return future.result()
 
 
 # ------------------------------------------------------------------------------------------------------ 5 record
 
 
 def settle(
-    outcomes: Iterable[tuple[_Held, Outcome | None]],
+    outcomes: Iterable[tuple[_Held, _Ended]],
     *,
     carriers: Mapping[Channel, Carrier],
     now: datetime,
     actor: Actor,
     done: Delivered,
 ) -> None:
-    """Store what came of each call, and its entry. An attempt that was taken away meanwhile is not overwritten."""
+    """Store what came of each call, and its entry. An attempt that was taken away meanwhile is not overwritten.
+
+    What can not be stored with the others is stored alone, and then without its words: that it was sent matters most.
+    """
     judged = [_judge(held, outcome, carriers) for held, outcome in outcomes]
-    with record_many([one.draft for one in judged], by=actor, now=now):
-        ours = close_attempts(((one.held.attempt_id, one.attempt) for one in judged), now=now)
+    if not judged:
+        return
+    try:
+        _store_all(judged, now=now, actor=actor, done=done)
+    except DATABASE_GONE:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to one message
+        log.error("%d outcomes are stored one by one: %s", len(judged), type(error).__name__)  # noqa: TRY400 - a traceback may hold personal data
         for one in judged:
-            if one.held.attempt_id in ours:
-                _store(one, now=now)
-                done.counts[one.state] += 1
+            _store_alone(one, now=now, actor=actor, done=done)
+
+
+def _store_all(judged: Sequence["_Judged"], *, now: datetime, actor: Actor, done: Delivered) -> None:
+    with record_about_patients([one.draft for one in judged], by=actor, now=now, writes_sealed=True):
+        ours = close_attempts(((one.held.attempt_id, one.attempt) for one in judged), now=now)
+        stored = [one for one in judged if one.held.attempt_id in ours]
+        for one in stored:
+            _store(one, now=now)
+    done.counts.update(one.state for one in stored)
+
+
+def _store_alone(one: "_Judged", *, now: datetime, actor: Actor, done: Delivered) -> None:
+    for form in (one, replace(one, sent_text=None, reference="")):
+        try:
+            _store_all([form], now=now, actor=actor, done=done)
+        except DATABASE_GONE:
+            raise
+        except Exception as error:  # noqa: BLE001 - the attempt stays open, and is in doubt once its lease is over
+            log.error("the outcome of attempt %s was not stored: %s", one.held.attempt_id, type(error).__name__)  # noqa: TRY400 - as above
+        else:
+            return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,9 +536,11 @@ class _Judged:
     failure: str = ""
     retry_after: timedelta | None = None
     carrier: str = ""
+    sent_text: dict[str, str] | None = None
+    counts_as_try: bool = True
 
 
-def _judge(held: _Held, outcome: Outcome | None, carriers: Mapping[Channel, Carrier]) -> _Judged:
+def _judge(held: _Held, outcome: _Ended, carriers: Mapping[Channel, Carrier]) -> _Judged:
     carrier = carriers[held.channel].name if held.channel in carriers else "none"
     match outcome:
         case Receipt(reference):
@@ -404,21 +554,35 @@ def _judge(held: _Held, outcome: Outcome | None, carriers: Mapping[Channel, Carr
                 draft=draft,
                 carrier=carrier,
                 failure="no_answer",
+                sent_text=_text_of(held),
             )
         case PermanentFailure(code):
             return _judged_failed(held, carrier, code, retry_after=None)
         case TemporaryFailure(code, retry_after):
-            delay = max(FIRST_RETRY * 2 ** (held.message.tries - 1), timedelta(seconds=retry_after or 0))
-            return _judged_failed(held, carrier, code, retry_after=delay)
+            return _judged_failed(held, carrier, code, retry_after=_delay(held, retry_after))
+        case _Unprepared():
+            return _judged_failed(held, carrier, NOT_PREPARED, retry_after=_delay(held, None))
         case _:
-            draft = _failure_draft(held, carrier, "lease_too_short", final=False)
+            draft = _failure_draft(held, carrier, LEASE_TOO_SHORT, final=False)
             return _Judged(
                 held=held,
                 state=MessageState.PLANNED,
                 attempt=AttemptOutcome.RELEASED,
                 draft=draft,
                 retry_after=RELEASE_DELAY,
+                counts_as_try=False,
             )
+
+
+def _delay(held: _Held, asked: float | None) -> timedelta:
+    """Twice as long each time, or as long as the carrier asks, within reason."""
+    own = FIRST_RETRY * (1 << max(held.message.tries - 1, 0))
+    theirs = timedelta(seconds=min(max(asked or 0.0, 0.0), LONGEST_RETRY.total_seconds()))
+    return min(max(own, theirs), LONGEST_RETRY)
+
+
+def _text_of(held: _Held) -> dict[str, str] | None:
+    return None if held.rendered is None else {"subject": held.rendered.subject, "text": held.rendered.text}
 
 
 def _judged_sent(held: _Held, carrier: str, reference: str) -> _Judged:
@@ -439,19 +603,20 @@ def _judged_sent(held: _Held, carrier: str, reference: str) -> _Judged:
         attempt=AttemptOutcome.SENT,
         draft=draft,
         carrier=carrier,
-        reference=reference[:200],
+        reference="".join(filter(str.isprintable, reference))[:LONGEST_REFERENCE],
+        sent_text=_text_of(held),
     )
 
 
-def _judged_failed(held: _Held, carrier: str, code: FailureCode, *, retry_after: timedelta | None) -> _Judged:
+def _judged_failed(held: _Held, carrier: str, code: str, *, retry_after: timedelta | None) -> _Judged:
     again = retry_after is not None and held.message.tries < MOST_TRIES
     return _Judged(
         held=held,
         state=MessageState.PLANNED if again else MessageState.FAILED,
         attempt=AttemptOutcome.FAILED,
-        draft=_failure_draft(held, carrier, code.value, final=not again),
+        draft=_failure_draft(held, carrier, str(code), final=not again),
         carrier=carrier,
-        failure=code.value,
+        failure=str(code),
         retry_after=retry_after if again else None,
     )
 
@@ -479,8 +644,11 @@ def _store(one: _Judged, *, now: datetime) -> None:
     else:
         row.settled_at = now
         columns.append("settled_at")
-    if one.state in {MessageState.SENT, MessageState.IN_DOUBT} and one.held.rendered is not None:
-        row.sent_text = {"subject": one.held.rendered.subject, "text": one.held.rendered.text}
+    if not one.counts_as_try:
+        row.tries = max(row.tries, 1) - 1
+        columns.append("tries")
+    if one.sent_text is not None:
+        row.sent_text = one.sent_text
         columns.append("sent_text")
     row.save(update_fields=columns)
 
@@ -491,25 +659,28 @@ def _store(one: _Judged, *, now: datetime) -> None:
 def reconcile_attempts(*, now: datetime, actor: Actor | None = None, limit: int = 500) -> int:
     """Put in doubt what was taken up and never answered for: its worker died or lost its lease. How many."""
     actor = actor or system_actor("reconciliation")
-    expired = expired_attempts(limit=limit)
-    if not expired:
-        return 0
-    messages = {row.id: row for row in Message.objects.filter(id__in=[one for _, one in expired]).defer("sent_text")}
-    drafts = [
-        Draft(
-            action=Action.MESSAGE_IN_DOUBT,
-            clinic_id=messages[message_id].clinic_id,
-            about=(messages[message_id].patient_id,),
-            details={"message": message_id, "attempt": attempt_id, "reason": "lease_ran_out"},
-        )
-        for attempt_id, message_id in expired
-    ]
-    with record_many(drafts, by=actor, now=now):
-        closed = close_attempts(((attempt_id, AttemptOutcome.IN_DOUBT) for attempt_id, _ in expired), now=now)
-        doubtful = [message_id for attempt_id, message_id in expired if attempt_id in closed]
-        Message.objects.filter(id__in=doubtful, state=MessageState.HANDING_OVER).update(
-            state=MessageState.IN_DOUBT, failure="lease_ran_out", settled_at=now
-        )
+    with transaction.atomic():
+        # Behind the lock: whoever answers at this very moment is not contradicted by an entry.
+        expired = expired_attempts(limit=limit)
+        if not expired:
+            return 0
+        rows = Message.objects.filter(id__in=[message_id for _, message_id in expired])
+        whose = {one: (clinic, patient) for one, clinic, patient in rows.values_list("id", "clinic_id", "patient_id")}
+        drafts = [
+            Draft(
+                action=Action.MESSAGE_IN_DOUBT,
+                clinic_id=whose[message_id][0],
+                about=(whose[message_id][1],),
+                details={"message": message_id, "attempt": attempt_id, "reason": LEASE_RAN_OUT},
+            )
+            for attempt_id, message_id in expired
+        ]
+        with record_about_patients(drafts, by=actor, now=now):
+            closed = close_attempts(((attempt_id, AttemptOutcome.IN_DOUBT) for attempt_id, _ in expired), now=now)
+            doubtful = [message_id for attempt_id, message_id in expired if attempt_id in closed]
+            Message.objects.filter(id__in=doubtful, state=MessageState.HANDING_OVER).update(
+                state=MessageState.IN_DOUBT, failure=LEASE_RAN_OUT, settled_at=now
+            )
     log.warning("%d messages are in doubt: their worker did not answer for them", len(closed))
     return len(closed)
 
@@ -524,6 +695,9 @@ def _said(held: _Held) -> Verdict:
 
 
 def _verdict_record(held: _Held) -> dict[str, Any]:
+    if held.verdict is None:
+        stored: dict[str, Any] = held.message.verdict
+        return stored
     return {**_said(held).as_record(), "stage": SENDING, "considered": held.message.verdict.get("considered", {})}
 
 

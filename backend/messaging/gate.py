@@ -1,7 +1,7 @@
 """The gate: gathers fresh facts in bulk and asks the decision core, at planning and again at the moment of sending."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,7 +19,7 @@ from backend.patients.queries import (
     patients_by_id,
 )
 from backend.policy.contact import ConsentFact, ContactFacts, ContactPointFacts, Verdict, decide
-from backend.policy.vocabulary import Channel, MessageState
+from backend.policy.vocabulary import Channel, Decided, MessageState
 from backend.preferences.queries import PreferenceRow, preferences_of
 
 COUNTED: Final = (MessageState.HANDING_OVER, MessageState.SENT, MessageState.DELIVERED, MessageState.IN_DOUBT)
@@ -56,7 +56,7 @@ class Surroundings:
     points: dict[UUID, ContactPointRow]
     preferences: dict[UUID, PreferenceRow]
     standing: frozenset[tuple[UUID, datetime | None]]
-    contacts: dict[UUID, list[tuple[datetime, UUID]]]
+    contacts: defaultdict[UUID, list[datetime]]
     time_zones: dict[UUID, str]
 
 
@@ -70,15 +70,23 @@ def gather(candidates: Sequence[Candidate], *, now: datetime) -> Surroundings:
         points=contact_points_by_id({one.contact_point_id for one in candidates if one.contact_point_id is not None}),
         preferences=preferences_of(patient_ids),
         standing=_standing(candidates),
-        contacts=_recent_contacts(patient_ids, now=now),
+        contacts=_recent_contacts(candidates, now=now),
         time_zones={one: get_clinic(one).time_zone for one in {candidate.clinic_id for candidate in candidates}},
     )
 
 
 def decide_all(candidates: Sequence[Candidate], *, now: datetime) -> list[Verdict]:
-    """May each of these go out, now? In the order of the candidates."""
+    """May each of these go out, now? In the order of the candidates: of two messages the first takes the last place."""
     around = gather(candidates, now=now)
-    return [decide(facts_for(candidate, around, now=now)) for candidate in candidates]
+    return [_decide(candidate, around, now=now) for candidate in candidates]
+
+
+def _decide(candidate: Candidate, around: Surroundings, *, now: datetime) -> Verdict:
+    verdict = decide(facts_for(candidate, around, now=now))
+    if candidate.message_id is not None and verdict.decided is Decided.ALLOW:
+        # It goes out: it counts for those that come after it. One that is refused takes nobody's place.
+        around.contacts[candidate.patient_id].append(candidate.claimed_at or now)
+    return verdict
 
 
 def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> ContactFacts:
@@ -101,7 +109,7 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         objections=frozenset(),
         consents=around.consents.get(candidate.patient_id, ()),
         contact_point=ContactPointFacts(status=None if point is None else point.status_for(candidate.channel)),
-        preference=preferences.facts(time_zone=zone, recent_contacts=_counted_before(candidate, around)),
+        preference=preferences.facts(time_zone=zone, recent_contacts=around.contacts[candidate.patient_id]),
         time_zone=zone,
         programme_running=candidate.programme_running,
         occasion_stands=(candidate.occasion_id, candidate.occasion_starts_at) in around.standing,
@@ -150,24 +158,19 @@ def _standing(candidates: Sequence[Candidate]) -> frozenset[tuple[UUID, datetime
     )
 
 
-def _recent_contacts(patient_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, list[tuple[datetime, UUID]]]:
-    contacts: defaultdict[UUID, list[tuple[datetime, UUID]]] = defaultdict(list)
+def _recent_contacts(candidates: Sequence[Candidate], *, now: datetime) -> defaultdict[UUID, list[datetime]]:
+    """What counts towards a cap, without the candidates themselves.
+
+    The claim takes up one patient's messages for one worker at a time, so no other worker counts the same places.
+    """
+    contacts: defaultdict[UUID, list[datetime]] = defaultdict(list)
+    own = {candidate.message_id for candidate in candidates}
     rows = Message.objects.filter(
-        patient_id__in=set(patient_ids), state__in=COUNTED, claimed_at__gt=now - LONGEST_CAP
+        patient_id__in={candidate.patient_id for candidate in candidates},
+        state__in=COUNTED,
+        claimed_at__gt=now - LONGEST_CAP,
     ).values_list("patient_id", "claimed_at", "id")
     for patient_id, claimed_at, message_id in rows:
-        if claimed_at is not None:
-            contacts[patient_id].append((claimed_at, message_id))
+        if claimed_at is not None and message_id not in own:
+            contacts[patient_id].append(claimed_at)
     return contacts
-
-
-def _counted_before(candidate: Candidate, around: Surroundings) -> list[datetime]:
-    """The contacts that count towards a cap: those claimed earlier. Of two claimed together the smaller id goes first.
-
-    The claim itself reserves the place, so two workers can not both take the last one.
-    """
-    contacts = around.contacts.get(candidate.patient_id, ())
-    if candidate.message_id is None or candidate.claimed_at is None:
-        return [at for at, _message in contacts]
-    mine = (candidate.claimed_at, candidate.message_id)
-    return [at for at, message in contacts if (at, message) < mine]

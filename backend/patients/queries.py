@@ -138,6 +138,13 @@ def lock_patient(*, clinic_id: UUID, patient_id: UUID) -> None:
         raise NotFound
 
 
+def lock_patients(patient_ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Those of these patients about whom nobody else is writing; nobody does until the transaction ends."""
+    rows = Patient.objects.filter(id__in=set(patient_ids)).order_by("id")
+    rows = rows.select_for_update(of=("self",), no_key=True, skip_locked=True)
+    return frozenset(rows.values_list("id", flat=True))
+
+
 def patients_by_id(patient_ids: Iterable[UUID]) -> dict[UUID, PatientFacts]:
     """Many patients, with a number of queries that does not depend on how many. Without a key means erased."""
     rows = list(Patient.objects.filter(id__in=set(patient_ids)).defer(*SEALED_OF_PATIENT))

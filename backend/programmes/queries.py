@@ -1,9 +1,12 @@
 """Questions about programmes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from django.db.models import F
 
 from backend.errors import NotFound
 from backend.policy.vocabulary import Language
@@ -39,8 +42,9 @@ class ProgrammeRow:
 
 def programmes_of(clinic_id: UUID) -> list[ProgrammeRow]:
     """A clinic's programmes."""
-    rows = Programme.objects.in_clinic(clinic_id).select_related("purpose").order_by("slug")
-    return [_row(row) for row in rows]
+    rows = list(Programme.objects.in_clinic(clinic_id).select_related("purpose").order_by("slug"))
+    versions = _versions(rows)
+    return [_row(row, versions[row.id]) for row in rows]
 
 
 def get_programme(*, clinic_id: UUID, programme_id: UUID) -> ProgrammeRow:
@@ -48,7 +52,7 @@ def get_programme(*, clinic_id: UUID, programme_id: UUID) -> ProgrammeRow:
     row = Programme.objects.in_clinic(clinic_id).filter(id=programme_id).select_related("purpose").first()
     if row is None:
         raise NotFound
-    return _row(row)
+    return _row(row, _versions([row])[row.id])
 
 
 def get_programme_by_slug(*, clinic_id: UUID, slug: str) -> ProgrammeRow:
@@ -56,11 +60,16 @@ def get_programme_by_slug(*, clinic_id: UUID, slug: str) -> ProgrammeRow:
     row = Programme.objects.in_clinic(clinic_id).filter(slug=slug).select_related("purpose").first()
     if row is None:
         raise NotFound
-    return _row(row)
+    return _row(row, _versions([row])[row.id])
 
 
-def _row(row: Programme) -> ProgrammeRow:
-    version = ProgrammeVersion.objects.filter(programme=row, number=row.version).select_related("approval").get()
+def _versions(rows: Iterable[Programme]) -> dict[UUID, ProgrammeVersion]:
+    """The current version of each programme, with one query."""
+    current = ProgrammeVersion.objects.filter(programme__in=list(rows), number=F("programme__version"))
+    return {version.programme_id: version for version in current.select_related("approval")}
+
+
+def _row(row: Programme, version: ProgrammeVersion) -> ProgrammeRow:
     approval = getattr(version, "approval", None)
     return ProgrammeRow(
         id=row.id,

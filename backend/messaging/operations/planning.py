@@ -2,26 +2,33 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
-from backend.audit.recording import Draft, Entry, record, record_many
+from backend.audit.recording import Draft, Entry, record
 from backend.clinics.queries import get_clinic
 from backend.consent.queries import PurposeRow, purposes_of
 from backend.messaging.gate import Candidate, decide_all
 from backend.messaging.models import Message
 from backend.messaging.queries import TemplateWords, latest_templates
+from backend.patients.entries import record_about_patients
 from backend.patients.queries import (
+    STANDS,
     ContactPointRow,
     PatientFacts,
     best_contact_point,
     contact_points_of,
-    occasions_by_id,
     patients_by_id,
     reveal_profiles,
 )
@@ -33,6 +40,22 @@ from backend.vault.identifiers import new_id
 
 PLANNING: Final = "planning"
 SENDING: Final = "sending"
+OCCASION_CHANGED: Final = Reason.OCCASION_CHANGED.value
+AT_ONCE: Final = 500
+PLANNERS_AT_ONCE: Final = 3
+DECIDED: Final = (
+    "channel",
+    "contact_point",
+    "template_version",
+    "language",
+    "tone",
+    "verdict",
+    "planned_at",
+    "due_at",
+    "state",
+    "settled_at",
+    "failure",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +129,14 @@ def plan_messages(*, clinic_id: UUID, requests: Sequence[PlanRequest], actor: Ac
 
     A message that was withheld when it was planned is decided again as long as it is of use: consent may have come.
     """
+    for _again in range(PLANNERS_AT_ONCE):
+        # Somebody else planned the same at the same time: what they made stands, and the rest is planned again.
+        with suppress(IntegrityError):
+            return _plan(clinic_id=clinic_id, requests=requests, actor=actor, now=now)
+    return _plan(clinic_id=clinic_id, requests=requests, actor=actor, now=now)
+
+
+def _plan(*, clinic_id: UUID, requests: Sequence[PlanRequest], actor: Actor, now: datetime) -> Planned:
     standing = _standing_messages(requests)
     open_requests = [request for request in requests if _is_open(standing.get(_key(request)))]
     done = Planned()
@@ -120,22 +151,22 @@ def plan_messages(*, clinic_id: UUID, requests: Sequence[PlanRequest], actor: Ac
         candidates=len(open_requests),
     ) as entry:
         choices = choose(open_requests, clinic_id=clinic_id, entry=entry, now=now)
-    fresh = [choice for choice in choices if _key(choice.request) not in standing]
-    reconsidered = [
-        (standing[_key(choice.request)], choice)
-        for choice in choices
-        if _key(choice.request) in standing and choice.will_go
-    ]
-    rows = [_message(choice, clinic_id=clinic_id, now=now) for choice in fresh]
     purposes = purposes_of(clinic_id)
-    decided = [*zip(rows, fresh, strict=True), *reconsidered]
-    drafts = [_draft(row, choice, purposes[choice.request.purpose_id].slug) for row, choice in decided]
-    if drafts:
-        with record_many(drafts, by=actor, now=now):
-            Message.objects.bulk_create(rows)
-            for row, choice in reconsidered:
-                _fill(row, choice, now=now)
-                row.save()
+    with transaction.atomic():
+        fresh = [choice for choice in choices if _key(choice.request) not in standing]
+        rows = [_message(choice, clinic_id=clinic_id, now=now) for choice in fresh]
+        reconsidered = _still_open(
+            [(standing[_key(choice.request)], choice) for choice in choices if _key(choice.request) in standing]
+        )
+        for row, choice in reconsidered:
+            _fill(row, choice, now=now)
+        decided = [*zip(rows, fresh, strict=True), *reconsidered]
+        drafts = [_draft(row, choice, purposes[choice.request.purpose_id].slug) for row, choice in decided]
+        if drafts:
+            with record_about_patients(drafts, by=actor, now=now):
+                Message.objects.bulk_create(rows)
+                for row, _choice in reconsidered:
+                    row.save(update_fields=DECIDED)
     for _row, choice in decided:
         if choice.will_go:
             done.planned += 1
@@ -145,35 +176,50 @@ def plan_messages(*, clinic_id: UUID, requests: Sequence[PlanRequest], actor: Ac
     return done
 
 
+def _still_open(decided: Sequence[tuple[Message, Choice]]) -> list[tuple[Message, Choice]]:
+    """Those that may go now and still stand as they were read, locked: nothing that left meanwhile is planned again."""
+    going = {message.id: choice for message, choice in decided if choice.will_go}
+    rows = Message.objects.filter(id__in=going).order_by("id").select_for_update(skip_locked=True).defer("sent_text")
+    return [(row, going[row.id]) for row in rows if _is_open(row)]
+
+
 def cancel_changed_messages(*, clinic_id: UUID, actor: Actor, now: datetime) -> int:
     """Cancel what was planned around an occasion that was moved or cancelled since; how many."""
-    waiting = list(
-        Message.objects.in_clinic(clinic_id)
-        .filter(state__in=[MessageState.PLANNED, MessageState.DEFERRED])
-        .defer("sent_text")
+    cancelled = 0
+    while piece := _cancel_some(clinic_id=clinic_id, actor=actor, now=now):
+        cancelled += piece
+    return cancelled
+
+
+def _cancel_some(*, clinic_id: UUID, actor: Actor, now: datetime) -> int:
+    as_planned = Q(occasion__starts_at=F("occasion_starts_at")) & reduce(
+        or_, (Q(occasion__kind=kind, occasion__status__in=statuses) for kind, statuses in STANDS.items())
     )
-    occasions = occasions_by_id({message.occasion_id for message in waiting})
-    changed = [
-        message
-        for message in waiting
-        if not occasions[message.occasion_id].stands
-        or occasions[message.occasion_id].starts_at != message.occasion_starts_at
-    ]
-    if not changed:
-        return 0
-    drafts = [
-        Draft(
-            action=Action.MESSAGE_CANCELLED,
-            clinic_id=clinic_id,
-            about=(message.patient_id,),
-            details={"message": message.id, "reason": Reason.OCCASION_CHANGED.value},
+    with transaction.atomic():
+        changed = list(
+            Message.objects.in_clinic(clinic_id)
+            .filter(state__in=[MessageState.PLANNED, MessageState.DEFERRED])
+            .exclude(as_planned)
+            .order_by("id")
+            .select_for_update(skip_locked=True, of=("self",))
+            .values_list("id", "patient_id")[:AT_ONCE]
         )
-        for message in changed
-    ]
-    with record_many(drafts, by=actor, now=now):
-        return Message.objects.filter(
-            id__in=[message.id for message in changed], state__in=[MessageState.PLANNED, MessageState.DEFERRED]
-        ).update(state=MessageState.CANCELLED, settled_at=now)
+        if not changed:
+            return 0
+        drafts = [
+            Draft(
+                action=Action.MESSAGE_CANCELLED,
+                clinic_id=clinic_id,
+                about=(patient_id,),
+                details={"message": message_id, "reason": OCCASION_CHANGED},
+            )
+            for message_id, patient_id in changed
+        ]
+        with record_about_patients(drafts, by=actor, now=now):
+            Message.objects.filter(id__in=[message_id for message_id, _patient in changed]).update(
+                state=MessageState.CANCELLED, failure=OCCASION_CHANGED, settled_at=now
+            )
+    return len(changed)
 
 
 # ------------------------------------------------------------------------------------------------------ choosing
@@ -228,7 +274,7 @@ class _Around:
         children = {
             patient_id
             for patient_id, profile in reveal_profiles(accompanied, entry=entry).items()
-            if profile.birth_date is not None and consent_needs_guardian(profile.birth_date, today, clinic.country)
+            if profile.birth_date is not None and _is_child(profile.birth_date, today, clinic.country)
         }
         return cls(
             patients=patients_by_id(patient_ids),
@@ -272,6 +318,11 @@ class _Around:
         )
 
 
+def _is_child(birth_date: date, today: date, country: str) -> bool:
+    # Born tomorrow is a mistake of the source; until it is put right, it is the parents who are written to.
+    return birth_date > today or consent_needs_guardian(birth_date, today, country)
+
+
 def _best(request: PlanRequest, decided: Sequence[tuple[_Option, Verdict]]) -> Choice:
     """The patient's first channel that is not denied; where all are, the one that came furthest."""
     going = [(option, verdict) for option, verdict in decided if verdict.decided is not Decided.DENY]
@@ -305,9 +356,16 @@ def _standing_messages(requests: Iterable[PlanRequest]) -> dict[tuple[UUID, str,
 
 
 def _is_open(message: Message | None) -> bool:
+    """May planning decide on it? On what was never handed over, and was stopped by planning or by its occasion."""
     if message is None:
         return True
-    return message.state == MessageState.WITHHELD and message.verdict.get("stage") == PLANNING
+    if message.state == MessageState.CANCELLED:
+        # The appointment was moved away and back again.
+        return bool(message.failure == OCCASION_CHANGED)
+    by_planning = message.verdict.get("stage") == PLANNING
+    return message.state == MessageState.WITHHELD and (
+        by_planning or message.verdict.get("reasons") == [OCCASION_CHANGED]
+    )
 
 
 def _message(choice: Choice, *, clinic_id: UUID, now: datetime) -> Message:
@@ -340,6 +398,7 @@ def _fill(row: Message, choice: Choice, *, now: datetime) -> None:
     row.due_at = choice.verdict.until or choice.request.due_at
     row.state = MessageState.PLANNED if choice.will_go else MessageState.WITHHELD
     row.settled_at = None if choice.will_go else now
+    row.failure = ""
 
 
 def _draft(row: Message, choice: Choice, purpose: str) -> Draft:

@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from django.db import IntegrityError
+
 from backend.audit.actions import Action
 from backend.audit.actors import Actor, system_actor
-from backend.audit.recording import Draft, record, record_many
+from backend.audit.recording import Draft, record
 from backend.clinics.queries import ClinicFacts, all_clinics, get_clinic
 from backend.messaging.operations import Choice, Planned, PlanRequest, cancel_changed_messages, choose, plan_messages
+from backend.patients.entries import record_about_patients
 from backend.patients.queries import OccasionRow, latest_occasions, occasions_between
 from backend.policy.vocabulary import Channel, Reason
 from backend.programmes.models import Enrolment, ProgrammeState
@@ -21,6 +25,7 @@ from backend.vault.identifiers import new_id
 
 AHEAD: Final = timedelta(hours=24)
 AT_ONCE: Final = 500
+PLANNERS_AT_ONCE: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +55,21 @@ def plan_programmes(*, now: datetime, actor: Actor | None = None) -> dict[str, P
     """One planning tick: every running programme of every clinic."""
     actor = actor or system_actor("planning")
     done: dict[str, Planned] = {}
+    failed: list[Exception] = []
     for clinic in all_clinics():
-        cancel_changed_messages(clinic_id=clinic.id, actor=actor, now=now)
-        for programme in programmes_of(clinic.id):
-            if programme.state is ProgrammeState.RUNNING:
+        try:
+            cancel_changed_messages(clinic_id=clinic.id, actor=actor, now=now)
+            running = [one for one in programmes_of(clinic.id) if one.state is ProgrammeState.RUNNING]
+        except Exception as error:  # noqa: BLE001 - raised below, once every other clinic had its turn
+            failed.append(error)
+            continue
+        for programme in running:
+            try:
                 done[f"{clinic.slug}/{programme.slug}"] = _plan(programme, clinic, actor=actor, now=now)
+            except Exception as error:  # noqa: BLE001 - as above: one programme stops no other
+                failed.append(error)
+    if failed:
+        raise failed[0]
     return done
 
 
@@ -115,7 +130,7 @@ def _plan(programme: ProgrammeRow, clinic: ClinicFacts, *, actor: Actor, now: da
 def _due_steps(
     programme: ProgrammeRow, clinic: ClinicFacts, *, now: datetime, ahead: timedelta
 ) -> Iterator[tuple[OccasionRow, Step]]:
-    """Every step that is due now or soon and still of use. What had passed before the programme started is left out."""
+    """Every step that is due now or soon and still of use, whenever the programme was started."""
     definition = programme.read
     for step in definition.steps:
         for occasion in _occasions_around(definition, step, clinic, now=now, ahead=ahead):
@@ -184,10 +199,19 @@ def _enrol(
     programme: ProgrammeRow, occasions: Sequence[OccasionRow], *, actor: Actor, now: datetime
 ) -> dict[UUID, UUID]:
     """Enrol the patients of these occasions; the enrolment of each occasion, made now or before."""
+    for _again in range(PLANNERS_AT_ONCE):
+        # Somebody else enrolled the same occasion at the same time: theirs stands.
+        with suppress(IntegrityError):
+            return _enrol_missing(programme, occasions, actor=actor, now=now)
+    return _enrol_missing(programme, occasions, actor=actor, now=now)
+
+
+def _enrol_missing(
+    programme: ProgrammeRow, occasions: Sequence[OccasionRow], *, actor: Actor, now: datetime
+) -> dict[UUID, UUID]:
     wanted = {occasion.id: occasion for occasion in occasions}
-    standing = dict(
-        Enrolment.objects.filter(programme_id=programme.id, occasion_id__in=wanted).values_list("occasion_id", "id")
-    )
+    rows = Enrolment.objects.filter(programme_id=programme.id, occasion_id__in=wanted)
+    standing: dict[UUID, UUID] = dict(rows.values_list("occasion_id", "id"))
     fresh = [
         Enrolment(
             clinic_id=programme.clinic_id,
@@ -209,7 +233,7 @@ def _enrol(
             )
             for row in fresh
         ]
-        with record_many(drafts, by=actor, now=now):
+        with record_about_patients(drafts, by=actor, now=now):
             Enrolment.objects.bulk_create(fresh)
     return {**standing, **{row.occasion_id: row.id for row in fresh}}
 

@@ -19,8 +19,10 @@ def prepare_keys(*, now: datetime, using: str = DEFAULT_DB_ALIAS) -> None:
     lost keys into a loss that nobody notices.
     """
     provider = keyring().provider
+    # In this order: of two processes that start at once, one may make file and rows between two looks of the other.
+    has_keys = ClinicKey.objects.using(using).exists()
     if isinstance(provider, FileKeyProvider) and not provider.exists():
-        if ClinicKey.objects.using(using).exists():
+        if has_keys:
             name = Path(settings.ACCORD_KEY_FILE).name
             raise KeysUnavailable(
                 f"The database holds keys, but the key file {name} is gone. Bring it back from its own backup: "

@@ -9,12 +9,11 @@ from django.db import connection
 
 from backend.audit.actions import Action
 from backend.audit.actors import system_actor
-from backend.audit.keys import ensure_system_keys
-from backend.audit.recording import Entry, forget_log_numbers, record
+from backend.audit.recording import Entry, record
 from backend.clinics.queries import ClinicFacts
 from backend.patients.models import ImportRun
 from backend.vault.identifiers import new_id
-from backend.vault.keyring import SYSTEM, keyring
+from backend.vault.keyring import SYSTEM
 from tests.audit.scratch import Scratch
 from tests.factories.clinics import make_clinic
 from tests.factories.patients import PatientInTest, make_patient
@@ -49,12 +48,8 @@ def run(clinic: ClinicFacts, now: datetime) -> ImportRun:
 
 
 @pytest.fixture
-def committed(transactional_db: None, now: datetime) -> None:
+def committed(transactional_db: None) -> None:
     """Transactions really end here. Whoever asks for it asks for it first."""
-    # The test before may have emptied the tables; what was remembered of them is gone as well.
-    forget_log_numbers()
-    keyring().clear()
-    ensure_system_keys(now=now)
 
 
 @pytest.fixture
@@ -69,20 +64,3 @@ def scratch(committed: None) -> Iterator[Scratch]:
 def announced(now: datetime) -> Callable[[], AbstractContextManager[Entry]]:
     """Opens a block in which anything may be written."""
     return lambda: record(Action.CLINIC_CREATED, by=system_actor(), now=now, clinic_id=SYSTEM, clinic=new_id())
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Emptying the tables takes the system's keys along; the tests that follow find them again."""
-    yield
-    if nextitem is not None and "transactional_db" in getattr(item, "fixturenames", ()):
-        with item.config.stash[_blocker()].unblock():
-            forget_log_numbers()
-            keyring().clear()
-            ensure_system_keys(now=datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
-
-
-def _blocker():
-    from pytest_django.plugin import blocking_manager_key  # noqa: PLC0415 - known once the plugin is
-
-    return blocking_manager_key

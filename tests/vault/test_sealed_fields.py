@@ -1,6 +1,6 @@
 """A sealed value shows nothing, opens in its own place under an entry only, and is never compared or searched."""
 
-# ruff: noqa: PLR0124, PT012, SLF001 - values compared with themselves, whole blocks refused, rows seen from inside
+# ruff: noqa: PT012, SLF001 - whole blocks refused, rows seen from inside
 
 import copy
 import io

@@ -1,6 +1,7 @@
 """Fills templates. Liquid, because staff can edit it without danger: no access to objects, no undefined names."""
 
 import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,10 +11,12 @@ from uuid import UUID
 from liquid import BoundTemplate, Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 
+from backend.messaging.segments import with_plain_signs
 from backend.policy.vocabulary import Channel, Language
 
 LONGEST_OUTPUT: Final = 20_000
 MOST_LOOPS: Final = 200
+BREAKS: Final = re.compile(r"[ \t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 REMEMBERED_TEMPLATES: Final = 4_000
 
 
@@ -32,10 +35,11 @@ _environment = _Environment(undefined=StrictUndefined, autoescape=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Rendered:
-    """What a message says."""
+    """What a message says. `full_text` is what the patient's own space shows where a discreet form was sent."""
 
     subject: str
     text: str
+    full_text: str
     html: str = ""
 
 
@@ -58,9 +62,15 @@ def render(words: Words, values: Mapping[str, Any], *, discreet: bool) -> Render
     subject = words.discreet_subject if use_discreet and words.discreet_subject else words.subject
     body = words.discreet_body if use_discreet else words.body
     text = fill(body, values)
+    if words.channel is Channel.SMS:
+        # One curly apostrophe in a clinic's name would turn the whole SMS into UCS-2: 70 characters a part, not 160.
+        text = with_plain_signs(text)
+    full_text = fill(words.body, values) if use_discreet else text
     return Rendered(
-        subject=" ".join(fill(subject, values).split()),
+        # Line breaks would end a header; a no-break space is there on purpose.
+        subject=BREAKS.sub(" ", fill(subject, values)).strip(" "),
         text=text,
+        full_text=full_text,
         html=as_html(text, language=words.language) if words.channel is Channel.EMAIL else "",
     )
 

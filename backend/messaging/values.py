@@ -56,8 +56,11 @@ def invented_values(language: Language) -> dict[str, Any]:
 def _moment(at: datetime, *, language: Language, time_zone: str) -> dict[str, str]:
     local = at.astimezone(ZoneInfo(time_zone))
     locale = LOCALE[language]
+    date = format_date(local, DAY_FORMAT[language], locale=locale)
+    if language is Language.FRENCH and local.day == 1:
+        date = date.replace(" 1 ", " 1er ", 1)
     return {
-        "date": format_date(local, DAY_FORMAT[language], locale=locale),
+        "date": date,
         "short_date": format_date(local, SHORT_DAY[language], locale=locale),
         "time": format_time(local.replace(tzinfo=None), HOUR_FORMAT[language], locale=locale),
         "month": format_date(local, "MMMM y", locale=locale),

@@ -4,7 +4,7 @@ import argparse
 import os
 import shutil
 import sys
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -83,7 +83,8 @@ def _set_environment(folder: Path, starts: datetime) -> None:
     for name in list(os.environ):
         if name.startswith(("ACCORD_EMAIL_", "ACCORD_TWILIO_", "ACCORD_FCM_", "ACCORD_BROKER_", "ACCORD_KEY_")):
             del os.environ[name]
-    offset: timedelta = starts - datetime.now(ZONE)
+    # In UTC: Python subtracts two times of one zone by the wall clock, wrongly when the clocks changed in between.
+    offset: timedelta = starts.astimezone(UTC) - datetime.now(UTC)
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "backend.config.settings",
         "ACCORD_DATA_DIR": str(folder),

@@ -73,6 +73,8 @@ class _Visit:
             self.chosen.preferences += 1
 
     def _contact_points(self, wanted: dict[str, str], *, of_representative: bool) -> None:
+        if not wanted:
+            return
         points = self.desk.get(f"{self.path}/contact-points")["results"]
         for channel, how in wanted.items():
             fitting = [

@@ -293,7 +293,7 @@ class _Story:
 
     def _import(self, folder: Path) -> None:
         source = read_folder(folder, region="FR", zone="Europe/Paris", today=clock.now().astimezone(ZONE).date())
-        with tqdm(total=source.size, unit="B", unit_scale=True, desc="   reading", leave=False) as bar:
+        with tqdm(total=source.size, unit="B", unit_scale=True, desc="   reading", leave=False, disable=None) as bar:
 
             def on_row(row: ImportRow) -> None:
                 self.rows.append(row)

@@ -18,7 +18,7 @@ from backend.clinics.queries import get_clinic
 from backend.consent.models import ConsentEvent, ConsentState
 from backend.consent.queries import NoticeRow, PurposeRow, get_notice, get_purpose, latest_notices
 from backend.errors import DomainError, InvalidInput
-from backend.patients.queries import get_patient, representatives_of, reveal_profiles
+from backend.patients.queries import lock_patient, representatives_of, require_patient, reveal_profiles
 from backend.policy.ages import consent_needs_guardian
 from backend.policy.vocabulary import Channel, ConsentStatus, Decision, Language, LegalBasis, Method
 from backend.vault.identifiers import new_id
@@ -67,6 +67,13 @@ class PatientHasDied(DomainError):
 
     code = "patient_deceased"
     sentence = "This patient has died."
+
+
+class SaidMeanwhile(DomainError):
+    """Something that is entered late does not undo what the patient said after it."""
+
+    code = "said_meanwhile"
+    sentence = "The patient has said something else since then: ask again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +145,23 @@ class _Saying:
             action=ACTION_OF[self.decision], clinic_id=self.clinic_id, about=(self.patient_id,), details=details
         )
 
+    def _refuse_if_outdated(self, state: ConsentState | None) -> None:
+        # A withdrawal is never refused, whatever the clocks of two machines say.
+        if state is None or self.decision is Decision.WITHDRAWN:
+            return
+        if self.expression.occurred_at < state.last_event.occurred_at:
+            raise SaidMeanwhile
+
     def write(self) -> datetime | None:
         """An event per channel, and the states that follow. Inside `record` only; until when a yes is valid."""
+        lock_patient(clinic_id=self.clinic_id, patient_id=self.patient_id)
         valid_until = None
         if self.decision is Decision.GIVEN and self.purpose.validity_months:
             valid_until = self.expression.occurred_at + relativedelta(months=self.purpose.validity_months)
         for channel, event_id in self.events.items():
             states = ConsentState.objects.of(patient_id=self.patient_id, purpose_id=self.purpose.id, channel=channel)
-            state = states.select_for_update(of=("self",)).select_related("last_event").first()
+            state = states.select_related("last_event").first()
+            self._refuse_if_outdated(state)
             event = ConsentEvent.objects.create(
                 id=event_id,
                 clinic_id=self.clinic_id,
@@ -184,7 +200,7 @@ def give_consent(
 ) -> ConsentGiven:
     """Record a yes to one purpose on these channels (GDPR Art. 7(1): who, when, how, to which words).
 
-    Raises NoticeOutdated, EvidenceMissing, ConsentNeedsGuardian, PatientHasDied, InvalidInput, NotFound.
+    Raises NoticeOutdated, EvidenceMissing, ConsentNeedsGuardian, PatientHasDied, SaidMeanwhile, InvalidInput, NotFound.
     """
     return _say(
         Decision.GIVEN,
@@ -245,7 +261,7 @@ def withdraw_consent(
     """
     row = get_purpose(clinic_id=clinic_id, slug=purpose)
     wanted = _checked_channels(row, channels)
-    get_patient(clinic_id=clinic_id, patient_id=patient_id)
+    require_patient(clinic_id=clinic_id, patient_id=patient_id)
     saying = _Saying(
         decision=Decision.WITHDRAWN,
         clinic_id=clinic_id,
@@ -289,7 +305,7 @@ def _say(
     _refuse_missing_evidence(expression)
     if expression.occurred_at > now:
         raise InvalidInput("This lies in the future.", field="occurred_at")
-    if get_patient(clinic_id=clinic_id, patient_id=patient_id).is_deceased:
+    if require_patient(clinic_id=clinic_id, patient_id=patient_id).is_deceased:
         raise PatientHasDied
     saying = _Saying(
         decision=decision,
@@ -344,24 +360,48 @@ def _refuse_unaccompanied_child(entry: Entry, saying: _Saying) -> None:
     born = None if profile is None else profile.birth_date
     clinic = get_clinic(saying.clinic_id)
     today = saying.now.astimezone(ZoneInfo(clinic.time_zone)).date()
-    if born is not None and consent_needs_guardian(born, today, clinic.country):
+    # Born tomorrow is a mistake of the source: until it is put right, a guardian is asked too.
+    if born is not None and (born > today or consent_needs_guardian(born, today, clinic.country)):
         if not expression.representatives or not expression.by_patient:
             raise ConsentNeedsGuardian
     elif not expression.by_patient:
         raise InvalidInput("At this age nobody consents in place of the patient.", field="representatives")
 
 
-def apply_event(state: ConsentState | None, event: ConsentEvent) -> ConsentState:
-    """The state after one more event. Inside `record` only; the rebuild uses the same rule."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one purpose on one channel stands, as its events say."""
+
+    status: ConsentStatus
+    since: datetime
+    valid_until: datetime | None
+    last_event_id: UUID
+
+
+def standing_after(before: tuple[ConsentStatus, datetime] | None, event: ConsentEvent) -> Standing:
+    """Where it stands after one more event; writing and rebuilding use this one rule.
+
+    Whoever withdraws again has withdrawn since the first time; a yes or no said again counts anew.
+    """
     status = STATUS_AFTER[Decision(event.decision)]
+    said_again = status is ConsentStatus.WITHDRAWN and before is not None and before[0] is status
+    since = before[1] if said_again and before is not None else event.recorded_at
+    return Standing(status, since, event.valid_until, event.id)
+
+
+def apply_event(state: ConsentState | None, event: ConsentEvent) -> ConsentState:
+    """The state after one more event. Inside `record` only."""
+    before = None if state is None else (ConsentStatus(state.status), state.since)
+    return write_state(state, event, standing_after(before, event))
+
+
+def write_state(state: ConsentState | None, event: ConsentEvent, standing: Standing) -> ConsentState:
+    """Store where the stream of this event stands. Inside `record` only."""
     if state is None:
         state = ConsentState(
             clinic_id=event.clinic_id, patient_id=event.patient_id, purpose_id=event.purpose_id, channel=event.channel
         )
-    said_again = status is ConsentStatus.WITHDRAWN and state.status == status
-    state.status = status
-    state.since = state.since if said_again else event.recorded_at
-    state.valid_until = event.valid_until
-    state.last_event = event
+    state.status, state.since, state.valid_until = standing.status, standing.since, standing.valid_until
+    state.last_event_id = standing.last_event_id
     state.save()
     return state

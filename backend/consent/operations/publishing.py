@@ -8,6 +8,7 @@ from backend.audit.actions import Action
 from backend.audit.actors import Actor
 from backend.audit.leaf import canonical_json
 from backend.audit.recording import Draft, record, record_many
+from backend.clinics.slugs import checked_slug
 from backend.consent.models import Notice, Purpose
 from backend.errors import DomainError, InvalidInput
 from backend.policy.vocabulary import Channel, Language, LegalBasis, Nature
@@ -36,6 +37,9 @@ def define_purpose(
     now: datetime,
 ) -> UUID:
     """Say what a clinic wants to contact patients for. The legal basis follows from the nature; nobody chooses it."""
+    checked_slug(slug, field="slug")
+    if not channels:
+        raise InvalidInput("A purpose needs at least one channel.", field="channels")
     purpose_id = new_id()
     basis = LegalBasis.LEGAL_OBLIGATION if nature is Nature.CLOSED_LIST else LegalBasis.CONSENT
     with record(Action.PURPOSE_DEFINED, by=actor, now=now, clinic_id=clinic_id, purpose=slug, nature=nature.value):

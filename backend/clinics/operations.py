@@ -9,6 +9,7 @@ from backend.audit.actors import Actor
 from backend.audit.keys import create_clinic_keys
 from backend.audit.recording import record
 from backend.clinics.models import Clinic, Membership, MembershipRole
+from backend.clinics.slugs import checked_slug
 from backend.errors import DomainError, InvalidInput
 from backend.vault.identifiers import new_id
 from backend.vault.keyring import SYSTEM
@@ -38,6 +39,7 @@ def create_clinic(
         ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise InvalidInput("This time zone does not exist.", field="time_zone") from error
+    checked_slug(slug)
     clinic_id = new_id()
     with record(Action.CLINIC_CREATED, by=actor, now=now, clinic_id=SYSTEM, clinic=clinic_id):
         if Clinic.objects.filter(slug=slug).exists():

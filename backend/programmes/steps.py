@@ -1,5 +1,6 @@
 """What a programme says: from which occasion it counts, and which steps it takes. Read strictly, fields named."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -11,6 +12,7 @@ from backend.policy.timing import local_instant, months_after
 
 LONGEST_OFFSET_DAYS = 3660
 LONGEST_OFFSET_MONTHS = 120
+CODE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,10 @@ class Definition:
         read = tuple(_step(step, f"steps[{place}]") for place, step in enumerate(steps))
         if len({step.key for step in read}) != len(read):
             raise InvalidInput("Two steps have the same key.", field="steps")
+        for place, step in enumerate(read):
+            if kind == "appointment" and (step.months > 0 or step.days > 0):
+                # It would be too late before it is due: what is counted from an appointment ends when that begins.
+                raise InvalidInput("A reminder comes before its appointment.", field=f"steps[{place}].offset")
         return cls(kind=kind, topic=topic, steps=read)
 
 
@@ -79,6 +85,8 @@ def _step(given: object, where: str) -> Step:
         at = time.fromisoformat(str(step.get("at")))
     except ValueError as error:
         raise InvalidInput("Write the hour as 09:00.", field=f"{where}.at") from error
+    if at.tzinfo is not None:
+        raise InvalidInput("The hour is the clinic's own: write it as 09:00.", field=f"{where}.at")
     return Step(
         key=_code(step.get("key"), f"{where}.key"),
         days=days,
@@ -102,6 +110,6 @@ def _whole(given: object, where: str, most: int) -> int:
 
 
 def _code(given: object, where: str) -> str:
-    if not isinstance(given, str) or not given or len(given) > 40 or not given.replace("_", "").isalnum():  # noqa: PLR2004 - the column's length
-        raise InvalidInput("This must be a short name of letters, digits and _.", field=where)
+    if not isinstance(given, str) or not CODE.fullmatch(given):
+        raise InvalidInput("A short name has up to 40 small letters, digits, - and _.", field=where)
     return given

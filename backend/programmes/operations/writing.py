@@ -10,6 +10,7 @@ from backend.audit.actors import Actor
 from backend.audit.leaf import canonical_json
 from backend.audit.recording import record
 from backend.clinics.queries import find_membership
+from backend.clinics.slugs import checked_slug
 from backend.consent.queries import get_purpose
 from backend.errors import DomainError, InvalidInput, NotFound
 from backend.messaging.queries import latest_templates
@@ -60,6 +61,7 @@ def write_programme(
     now: datetime,
 ) -> UUID:
     """Write a new programme, as a draft. Raises InvalidInput with the field, ProgrammeExists, NotFound."""
+    checked_slug(slug)
     read = Definition.read(definition)
     purpose_row = get_purpose(clinic_id=clinic_id, slug=purpose)
     missing = {step.template for step in read.steps} - latest_templates(clinic_id).keys()

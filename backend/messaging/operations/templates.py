@@ -9,10 +9,12 @@ from uuid import UUID
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
 from backend.audit.recording import record
+from backend.clinics.slugs import checked_slug
 from backend.consent.queries import get_purpose
 from backend.errors import InvalidInput
 from backend.messaging.models import TemplateVariant, TemplateVersion
-from backend.messaging.rendering import TemplateRefused, check_template
+from backend.messaging.rendering import TemplateRefused, Words, check_template, render
+from backend.messaging.values import invented_values
 from backend.policy.vocabulary import Channel, Language, Tone
 from backend.vault.identifiers import new_id
 
@@ -36,6 +38,7 @@ def publish_template(
     *, clinic_id: UUID, slug: str, purpose: str, variants: Sequence[VariantText], actor: Actor, now: datetime
 ) -> UUID:
     """Publish the next version of a template. Raises InvalidInput for words that can not be filled."""
+    checked_slug(slug)
     if not variants:
         raise InvalidInput("A template needs at least one variant.", field="variants")
     for place, variant in enumerate(variants):
@@ -46,6 +49,7 @@ def publish_template(
                 raise InvalidInput(
                     f"These words can not be filled: {error}", field=f"variants[{place}].{name}"
                 ) from None
+        _refuse_unfillable(variant, place)
         if variant.channel in {Channel.EMAIL, Channel.PUSH} and not variant.subject:
             raise InvalidInput("An e-mail or push message needs a subject.", field=f"variants[{place}].subject")
     purpose_row = get_purpose(clinic_id=clinic_id, slug=purpose)
@@ -83,3 +87,24 @@ def publish_template(
             for variant in variants
         )
     return version_id
+
+
+def _refuse_unfillable(variant: VariantText, place: int) -> None:
+    """Fill the words with an invented patient: a name that is not there is found now, and not at every patient."""
+    words = Words(
+        id=new_id(),
+        channel=variant.channel,
+        language=variant.language,
+        subject=variant.subject,
+        body=variant.body,
+        discreet_subject=variant.discreet_subject,
+        discreet_body=variant.discreet_body,
+    )
+    for for_child in (False, True):
+        for discreet in (False, True):
+            try:
+                said = render(words, {**invented_values(variant.language), "for_child": for_child}, discreet=discreet)
+            except TemplateRefused as error:
+                raise InvalidInput(f"These words can not be filled: {error}", field=f"variants[{place}]") from None
+            if not said.text:
+                raise InvalidInput("A message without words is none.", field=f"variants[{place}].body")

@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from backend import clock
 from backend.accounts.queries import Bearer, find_bearer
 
 SCHEME: Final = "bearer"
@@ -24,7 +24,7 @@ class BearerAuthentication(BaseAuthentication):
         token = token.strip()
         if scheme.lower() != SCHEME or not token or len(token) > LONGEST_TOKEN or not token.isascii():
             raise exceptions.AuthenticationFailed
-        bearer = find_bearer(token, now=timezone.now())
+        bearer = find_bearer(token, now=clock.now())
         if bearer is None:
             raise exceptions.AuthenticationFailed
         return bearer, bearer

@@ -4,12 +4,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from backend import clock
 from backend.api.endpoints import MeEndpoint, PatientEndpoint, page
 from backend.api.fields import (
     ChannelList,
@@ -175,19 +175,15 @@ EVIDENCE_NAMES: Final = {
 }
 
 
-class ExpressedByInput(Input):
-    """Who spoke: the patient, representatives, or both (a child under the age of consent and a parent)."""
-
-    patient = YesNo(default=True)
-    representatives = serializers.ListField(child=Id(), max_length=10, default=list)
-
-
 class StaffSayingInput(_SayingInput):
     """Staff take down what a patient said on paper or aloud. A withdrawal is always accepted."""
 
     method = choice_of(STAFF_METHODS, required=False)
     evidence = EvidenceInput(required=False)
-    expressed_by = ExpressedByInput(required=False)
+    by_patient = YesNo(default=True, help_text="False where only a representative spoke.")
+    representatives = serializers.ListField(
+        child=Id(), max_length=10, default=list, help_text="Those who spoke with the patient, or for a child."
+    )
 
     def needed(self, _attrs: dict[str, Any]) -> list[str]:
         """Besides the notice: how it was said."""
@@ -240,7 +236,7 @@ class MyConsents(MeEndpoint):
     def post(self, request: Request) -> Response:
         """Say yes, no, or no longer. After a withdrawal the answer says whether anything can still arrive."""
         asked = MySayingInput.read(request)
-        now = timezone.now()
+        now = clock.now()
         if asked["decision"] == Decision.WITHDRAWN:
             return self._said(asked, _withdraw(self, asked, Method.APP, now))
         shown = asked.get("shown", {}).get("initial_state", "off")
@@ -268,7 +264,7 @@ class PatientConsents(PatientEndpoint):
         with record(
             Action.CONSENTS_READ,
             by=self.actor,
-            now=timezone.now(),
+            now=clock.now(),
             clinic_id=self.clinic.id,
             about=self.patient.id,
         ):
@@ -281,18 +277,17 @@ class PatientConsents(PatientEndpoint):
     def post(self, request: Request, **_path: object) -> Response:
         """Take down what the patient said on paper or aloud, with its evidence."""
         asked = StaffSayingInput.read(request)
-        now = timezone.now()
+        now = clock.now()
         method = Method(asked.get("method", Method.STAFF_WITHDRAWAL))
         if asked["decision"] == Decision.WITHDRAWN:
             return Response(said_on_the_wire(asked, _withdraw(self, asked, method, now)), status=201)
-        speakers = asked.get("expressed_by", {"patient": True, "representatives": []})
         evidence = asked.get("evidence", {})
         expression = Expression(
             method=method,
             occurred_at=_spoken_at(evidence, self.clinic, now),
             evidence={name: _as_json(value) for name, value in evidence.items()},
-            by_patient=speakers["patient"],
-            representatives=tuple(speakers["representatives"]),
+            by_patient=asked["by_patient"],
+            representatives=tuple(asked["representatives"]),
         )
         return Response(said_on_the_wire(asked, _say(self, asked, expression, now)), status=201)
 
@@ -354,7 +349,8 @@ def _withdraw(view: MeEndpoint | PatientEndpoint, asked: dict[str, Any], method:
 def _spoken_at(evidence: dict[str, Any], clinic: ClinicFacts, now: datetime) -> datetime:
     """When it was said: a form bears a day only, and is taken to be signed when that day began."""
     if "spoken_at" in evidence:
-        return evidence["spoken_at"]
+        spoken: datetime = evidence["spoken_at"]
+        return spoken
     if "signed_on" in evidence:
         signed: date = evidence["signed_on"]
         if signed > now.astimezone(ZoneInfo(clinic.time_zone)).date():

@@ -1,9 +1,10 @@
 """Strict input: the JSON type that was asked for and no other, no field that is not known, times with their zone."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
-from typing import Any, Final, Self
+from typing import Any, Final
 from uuid import UUID
 
 from rest_framework import serializers
@@ -20,7 +21,7 @@ MOMENT_FORM: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
 )
 HOUR_FORM: Final = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?", re.ASCII)
-# One printable line: what stands in a sentence, an address or a list, and can not break out of it.
+CONTROLS: Final = frozenset({"Cc", "Zl", "Zp"})
 SLUG_FORM: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
 
 
@@ -32,6 +33,19 @@ class Text(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return str(super().to_internal_value(data))
+
+
+class Line(Text):
+    """A text of one line: no control character, which could begin a header or a cell elsewhere."""
+
+    default_error_messages = {"line": "1"}
+
+    def to_internal_value(self, data: Any) -> str:
+        """Refuse line breaks and other control characters."""
+        text = super().to_internal_value(data)
+        if any(unicodedata.category(letter) in CONTROLS for letter in text):
+            self.fail("line")
+        return text
 
 
 class Slug(Text):
@@ -190,7 +204,7 @@ class Input(serializers.Serializer[Any]):
     @classmethod
     def read(cls, request: Request, **options: Any) -> dict[str, Any]:
         """What was sent, checked. Raises ValidationError, which becomes a problem that names every field."""
-        reader: Self = cls(data=request.data, **options)
+        reader = cls(data=request.data, **options)
         reader.is_valid(raise_exception=True)
         checked: dict[str, Any] = reader.validated_data
         return checked

@@ -10,15 +10,15 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 import orjson
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from backend import clock
 from backend.accounts.queries import Bearer
 from backend.api.endpoints import Endpoint
 from backend.api.models import IdempotencyKey
@@ -32,8 +32,7 @@ CUT_OFF: Final = timedelta(minutes=2)
 FORM: Final = re.compile(r"[\x21-\x7e]{1,255}")
 FORGOTTEN_AT_ONCE: Final = 100
 
-View = TypeVar("View", bound=Endpoint)
-Path = ParamSpec("Path")
+Post = Callable[..., Response]
 
 
 class IdempotencyKeyReused(DomainError):
@@ -51,19 +50,17 @@ class IdempotencyKeyInUse(DomainError):
     sentence = "The first request with this key is still running."
 
 
-def idempotent(
-    post: Callable[Concatenate[View, Request, Path], Response],
-) -> Callable[Concatenate[View, Request, Path], Response]:
+def idempotent(post: Post) -> Post:
     """Make a POST answer a repeated request as it answered the first one, where the client sends a key."""
 
     @functools.wraps(post)
-    def wrapped(view: View, request: Request, *args: Path.args, **kwargs: Path.kwargs) -> Response:
+    def wrapped(view: Endpoint, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = request.headers.get(HEADER)
         if key is None:
             return post(view, request, *args, **kwargs)
         if not FORM.fullmatch(key):
             raise serializers.ValidationError({HEADER: [serializers.ErrorDetail("1-255", code="invalid")]})
-        now = timezone.now()
+        now = clock.now()
         row, is_first = _claim(view.bearer, key, _fingerprint(view.bearer, request), now)
         if not is_first:
             return _replay(row)

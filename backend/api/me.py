@@ -3,12 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from backend import clock
 from backend.api.endpoints import MeEndpoint, page
 from backend.api.fields import Choice, Input, Output, Text, choice_of
 from backend.api.idempotency import idempotent
@@ -59,7 +59,7 @@ class ContactPointOutput(Output):
     reason = serializers.CharField(help_text="Why it can not be used; empty otherwise.")
     how = serializers.CharField(help_text="How it was checked; empty otherwise.")
     takes_sms = serializers.BooleanField()
-    of_representative = serializers.UUIDField(allow_null=True)
+    representative = serializers.UUIDField(allow_null=True, help_text="Whose it is, where it is not the patient's own.")
 
 
 class ContactPointsPage(Output):
@@ -119,7 +119,7 @@ class Me(MeEndpoint):
         with record(
             Action.PATIENT_READ,
             by=self.actor,
-            now=timezone.now(),
+            now=clock.now(),
             clinic_id=self.clinic.id,
             about=self.patient.id,
             reason="me",
@@ -150,7 +150,7 @@ class MyContactPoints(MeEndpoint):
         with record(
             Action.PATIENT_READ,
             by=self.actor,
-            now=timezone.now(),
+            now=clock.now(),
             clinic_id=self.clinic.id,
             about=self.patient.id,
             reason="contact_points",
@@ -175,7 +175,7 @@ class MyContactPointCheck(MeEndpoint):
             contact_point_id=contact_point_id,
             code=asked["code"],
             actor=self.actor,
-            now=timezone.now(),
+            now=clock.now(),
         )
         return Response(StandingOutput({"id": contact_point_id, "status": ContactStatus.VERIFIED}).data)
 
@@ -204,7 +204,7 @@ class MyDevices(MeEndpoint):
             patient_id=self.patient.id,
             token=f"{asked['kind']}:{asked['token']}",
             actor=self.actor,
-            now=timezone.now(),
+            now=clock.now(),
         )
         return Response(DeviceOutput({"id": device_id, "status": ContactStatus.VERIFIED}).data, status=201)
 
@@ -225,7 +225,7 @@ class MyDevice(MeEndpoint):
             patient_id=self.patient.id,
             contact_point_id=device_id,
             actor=self.actor,
-            now=timezone.now(),
+            now=clock.now(),
         )
         return Response(status=204)
 
@@ -245,7 +245,7 @@ def contact_point_on_the_wire(point: ContactPointRow, value: str) -> dict[str, A
         "reason": point.reason,
         "how": point.how,
         "takes_sms": point.takes_sms,
-        "of_representative": point.representative_id,
+        "representative": point.representative_id,
     }
     return dict(ContactPointOutput(shown).data)
 

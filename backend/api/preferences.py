@@ -3,12 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from backend import clock
 from backend.api import etags
 from backend.api.endpoints import Endpoint, MeEndpoint, PatientEndpoint
 from backend.api.fields import (
@@ -158,7 +158,7 @@ class _Preferences(Endpoint):
             change=change,
             expected_version=seen.version,
             actor=self.actor,
-            now=timezone.now(),
+            now=clock.now(),
         )
         return Response(preferences_on_the_wire(row, self.clinic), headers={"ETag": etags.etag(row.version)})
 

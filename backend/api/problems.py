@@ -9,12 +9,13 @@ from typing import Any, Final
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, JsonResponse
-from django.utils import timezone, translation
+from django.utils import translation
 from drf_standardized_errors.formatter import flatten_errors
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from backend import clock
 from backend.accounts.queries import Bearer
 from backend.api.languages import spoken_language
 from backend.api.sentences import problem_sentence
@@ -148,7 +149,7 @@ def _record(problem: Problem, request: Request, view: object) -> None:
     name = match.url_name if match is not None and match.url_name else "unknown"
     asked = f"{str(request.method).lower()}:{name}"
     patient_id = bearer.patient_id or getattr(view, "patient_id_found", None)
-    now = timezone.now()
+    now = clock.now()
     try:
         record_refusal(
             by=bearer.actor,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from backend.policy.contact import Remedy
-from backend.policy.vocabulary import Language, Reason
+from backend.policy.vocabulary import Channel, Decision, Language, Method, Reason
 
 
 def _both(french: str, english: str) -> Mapping[Language, str]:
@@ -14,21 +14,25 @@ def _both(french: str, english: str) -> Mapping[Language, str]:
 REASONS: Final[Mapping[Reason, Mapping[Language, str]]] = {
     Reason.DECEASED: _both("Le patient est décédé.", "The patient has died."),
     Reason.ERASED: _both("Les données du patient ont été effacées.", "The patient’s data was erased."),
-    Reason.RESTRICTED: _both(
-        "L’utilisation des données du patient est limitée.", "The use of the patient’s data is restricted."
-    ),
-    Reason.OBJECTED: _both("Le patient s’y est opposé.", "The patient objected to this."),
+    Reason.RESTRICTED: _both("L’utilisation des données est limitée.", "The use of the data is restricted."),
+    Reason.OBJECTED: _both("Une opposition a été exprimée.", "There is an objection to this."),
     Reason.PURPOSE_UNKNOWN: _both("La finalité du message n’existe pas.", "The purpose of the message does not exist."),
     Reason.CHANNEL_NOT_OF_PURPOSE: _both(
         "Cette finalité n’est pas proposée sur ce canal.", "This purpose is not offered on this channel."
     ),
     Reason.NO_CONSENT: _both(
-        "Le patient n’a pas donné son accord pour cette finalité sur ce canal.",
-        "The patient did not consent to this purpose on this channel.",
+        "Aucun accord n’a été donné pour cette finalité sur ce canal.",
+        "No consent was given to this purpose on this channel.",
     ),
     Reason.CONSENT_PENDING: _both("L’accord n’est pas encore confirmé.", "The consent is not confirmed yet."),
-    Reason.CONSENT_REFUSED: _both("Le patient a refusé.", "The patient refused."),
-    Reason.CONSENT_WITHDRAWN: _both("Le patient a retiré son accord.", "The patient withdrew the consent."),
+    Reason.CONSENT_REFUSED: _both(
+        "L’accord a été refusé pour cette finalité sur ce canal.",
+        "Consent was refused for this purpose on this channel.",
+    ),
+    Reason.CONSENT_WITHDRAWN: _both(
+        "L’accord a été retiré pour cette finalité sur ce canal.",
+        "Consent was withdrawn for this purpose on this channel.",
+    ),
     Reason.CONSENT_NOT_YET_VALID: _both("L’accord ne vaut pas encore.", "The consent is not valid yet."),
     Reason.CONSENT_EXPIRED: _both("L’accord a expiré.", "The consent has expired."),
     Reason.RECONSENT_REQUIRED: _both("L’accord doit être demandé à nouveau.", "Consent has to be asked for again."),
@@ -44,30 +48,28 @@ REASONS: Final[Mapping[Reason, Mapping[Language, str]]] = {
         "L’adresse ou le numéro n’est pas utilisable.", "The address or number can not be used."
     ),
     Reason.CONTACT_UNVERIFIED: _both(
-        "Personne n’a vérifié que l’adresse ou le numéro est bien celui du patient.",
-        "Nobody has checked that the address or number is the patient’s.",
+        "Personne n’a encore vérifié l’adresse ou le numéro.", "Nobody has checked the address or number yet."
     ),
     Reason.PROGRAMME_NOT_RUNNING: _both("Le programme n’est pas en marche.", "The programme is not running."),
-    Reason.OCCASION_CHANGED: _both("Le rendez-vous ou l’événement a changé.", "The appointment or event has changed."),
+    Reason.OCCASION_CHANGED: _both(
+        "Le rendez-vous ou l’événement a changé depuis.", "The appointment or event has changed since."
+    ),
     Reason.TOO_LATE: _both("Le message arriverait trop tard pour être utile.", "The message would come too late."),
     Reason.LEGAL_WINDOW: _both(
         "La loi ne permet pas cet envoi à cette heure ou ce jour-là.",
-        "The law allows no such message at this hour or day.",
+        "The law allows no such message at this hour or on this day.",
     ),
     Reason.PURPOSE_SWITCHED_OFF: _both(
-        "Le patient a désactivé cette finalité.", "The patient has switched this purpose off."
+        "Cette finalité est désactivée dans les préférences.", "This purpose is switched off in the preferences."
     ),
     Reason.CHANNEL_SWITCHED_OFF: _both(
-        "Le patient a désactivé ce canal.", "The patient has switched this channel off."
+        "Ce canal est désactivé dans les préférences.", "This channel is switched off in the preferences."
     ),
-    Reason.PAUSED: _both("Le patient a demandé une pause.", "The patient asked for a pause."),
+    Reason.PAUSED: _both("Une pause a été demandée.", "A pause was asked for."),
     Reason.FREQUENCY_CAP: _both(
-        "Le patient a déjà reçu autant de messages qu’il en souhaite.",
-        "The patient has already received as many messages as wanted.",
+        "Le nombre de messages souhaité est déjà atteint.", "As many messages as wanted were sent already."
     ),
-    Reason.QUIET_HOURS: _both(
-        "Ce sont les heures de silence choisies par le patient.", "These are the quiet hours that the patient chose."
-    ),
+    Reason.QUIET_HOURS: _both("Ce sont les heures de silence choisies.", "These are the quiet hours that were chosen."),
     Reason.NO_TEMPLATE: _both(
         "L’établissement n’a pas de texte pour ce canal.", "The clinic has no text for this channel."
     ),
@@ -174,7 +176,33 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Ce moyen de contact n’est pas utilisable : corrigez-le d’abord.",
         "This contact point can not be used: correct it first.",
     ),
+    "patient_exists": _both(
+        "Un patient porte déjà l’un de ces identifiants.", "A patient already has one of these identifiers."
+    ),
+    "occasion_exists": _both("Cet événement existe déjà.", "This occasion exists already."),
     "import_refused": _both("Cela n’a pas pu être repris.", "This could not be taken over."),
+}
+
+
+CHANNELS: Final[Mapping[Channel, Mapping[Language, str]]] = {
+    Channel.PUSH: _both("notification", "push notification"),
+    Channel.SMS: _both("SMS", "SMS"),
+    Channel.EMAIL: _both("courriel", "e-mail"),
+    Channel.LETTER: _both("courrier", "letter"),
+    Channel.CALL: _both("appel", "call"),
+}
+
+METHODS: Final[Mapping[Method, Mapping[Language, str]]] = {
+    Method.APP: _both("dans l’application", "in the app"),
+    Method.PAPER_FORM: _both("sur un formulaire papier", "on a paper form"),
+    Method.VERBAL: _both("de vive voix", "by word of mouth"),
+    Method.STAFF_WITHDRAWAL: _both("auprès du personnel", "to the staff"),
+}
+
+DECISIONS: Final[Mapping[Decision, Mapping[Language, str]]] = {
+    Decision.GIVEN: _both("L’accord a été donné", "Consent was given"),
+    Decision.REFUSED: _both("L’accord a été refusé", "Consent was refused"),
+    Decision.WITHDRAWN: _both("L’accord a été retiré", "Consent was withdrawn"),
 }
 
 

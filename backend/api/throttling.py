@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class _Throttle(SimpleRateThrottle):
     def get_rate(self) -> str:
         """As the settings say now, not as they said when this module was loaded."""
-        rates: dict[str, str] = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
-        return rates[str(self.scope)]
+        rates: Any = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
+        return str(rates[self.scope])
 
 
 class PerToken(_Throttle):

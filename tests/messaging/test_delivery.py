@@ -1,14 +1,9 @@
 """A reminder leaves where consent exists, and only there: real carriers, a real sandbox."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
-
-import pytest
 
 from backend.consent.operations import withdraw_consent
 from backend.messaging.carriers.base import Carrier
-from backend.messaging.carriers.registry import CarrierSettings, build_carriers
 from backend.messaging.delivery import deliver_due_messages
 from backend.messaging.models import Message
 from backend.policy.vocabulary import Channel, MessageState, Method
@@ -16,33 +11,6 @@ from backend.programmes.operations import plan_programmes
 from sandbox import Sandbox
 from tests.factories.patients import PatientInTest, make_appointment
 from tests.factories.programmes import REMINDER
-
-
-@pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
-    with Sandbox(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def carriers(sandbox: Sandbox) -> Iterator[dict[Channel, Carrier]]:
-    built = dict(
-        build_carriers(
-            CarrierSettings(
-                email_url=sandbox.email_url,
-                email_sender="no-reply@accord.example",
-                twilio_api_url=sandbox.twilio_url,
-                twilio_account_sid=sandbox.twilio_account_sid,
-                twilio_auth_token=sandbox.twilio_auth_token,
-                twilio_from="Accord",
-                fcm_api_url=sandbox.fcm_url,
-                fcm_credentials=str(sandbox.fcm_credentials),
-            )
-        )
-    )
-    yield built
-    for carrier in built.values():
-        carrier.close()
 
 
 def test_a_reminder_leaves_where_consent_exists_and_only_there(

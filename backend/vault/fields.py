@@ -264,6 +264,10 @@ def _opened(row: SealingRow, column: str, blob: Blob) -> Json:
     if len(blob) < SHORTEST or blob[0] != SUITE_AES_256_GCM:
         raise Tampered
     key = keyring().by_id(blob.key_id)
+    # Whose it is does not depend on what the row says by now: given to another patient, it would open under the
+    # entry of that one.
+    if (key.clinic_id, key.subject_id) != (row.clinic_id, row.sealing_subject):
+        raise Tampered
     plain = decrypt(key.cipher, blob=bytes(blob[BODY:]), bound=_binding(row, column, key.key_id))
     opened: Json = orjson.loads(plain)
     return opened

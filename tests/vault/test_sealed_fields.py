@@ -281,6 +281,20 @@ def test_a_value_under_a_neighbours_key_is_refused(row, neighbour, looking):
         with_blob(row, forged).reveal(entry)
 
 
+@pytest.mark.parametrize("where", ["in memory", "in the database"])
+def test_a_row_that_was_given_to_another_patient_is_refused(somebody, neighbour, looking, where):
+    point = ContactPoint.objects.filter(patient_id=somebody.id).first()
+    assert point is not None
+    with looking(neighbour.id) as entry:
+        if where == "in memory":
+            point.patient_id = neighbour.id
+        else:
+            ContactPoint.objects.filter(id=point.id).update(patient_id=neighbour.id)
+            point = ContactPoint.objects.get(id=point.id)
+        with pytest.raises(Tampered):
+            point.value.reveal(entry)
+
+
 def test_the_copy_of_a_row_is_refused_before_it_is_stored(row, looking):
     twin = copy.copy(Patient.objects.get(id=row.id))
     twin.pk = new_id()

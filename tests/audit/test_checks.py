@@ -152,6 +152,10 @@ SQLITE_DRIFT = {
     ),
     "the log itself": (["DROP TRIGGER audit_entry_append_only_replace"], "audit.E003"),
     "a marker left open": (["INSERT INTO audit_open (entry_id) VALUES ('forged')"], "audit.E006"),
+    "a marker that could be left open": (
+        ["PRAGMA ignore_check_constraints = ON", "INSERT INTO audit_never (id) VALUES (1)"],
+        "audit.E006",
+    ),
 }
 
 
@@ -160,7 +164,7 @@ def undone(db: None) -> Iterator[None]:
     """The test's own transaction takes back whatever is changed here, the schema included."""
     yield
     if connection.vendor == "sqlite":
-        execute("DELETE FROM audit_open")
+        execute("DELETE FROM audit_open", "DELETE FROM audit_never", "PRAGMA ignore_check_constraints = OFF")
 
 
 @on_sqlite

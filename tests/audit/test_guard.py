@@ -148,6 +148,27 @@ def test_postgresqls_own_ways_to_write_are_refused(run, sql):
 
 
 @on_postgresql
+@pytest.mark.parametrize("sql", POSTGRESQL_WRITES.values(), ids=POSTGRESQL_WRITES.keys())
+def test_postgresqls_own_ways_to_write_pass_under_an_entry(run, clinic, now, sql):
+    with record(Action.IMPORT_STARTED, by=system_actor(), now=now, clinic_id=clinic.id, run=run.id, source="test"):
+        execute(sql)
+
+    assert sources() != ["test"]
+
+
+@on_postgresql
+def test_copy_passes_under_an_entry(run, clinic, now):
+    with (
+        record(Action.IMPORT_STARTED, by=system_actor(), now=now, clinic_id=clinic.id, run=run.id, source="test"),
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {TABLE} (id, {COPIED}) FROM STDIN") as copy,
+    ):
+        copy.write_row([str(new_id()), str(run.clinic_id), "copied", now.isoformat(), 0, 0, 0, 0, 0])
+
+    assert sources() == ["copied", "test"]
+
+
+@on_postgresql
 def test_copy_is_refused(run, now):
     # COPY goes past Django, which would have given the error its own name.
     with (

@@ -1,7 +1,7 @@
 """Clients that show the tokens of the cast."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.core.cache import cache
@@ -14,7 +14,7 @@ from backend.audit.actors import Actor, system_actor
 from backend.clinics.queries import ClinicFacts
 from tests.factories.patients import PatientInTest
 
-LIFE = timedelta(days=3650)
+LIFE = timedelta(days=30)
 
 
 class Client(APIClient):
@@ -36,10 +36,16 @@ def _nothing_counted_yet() -> Iterator[None]:
     translation.deactivate()
 
 
+@pytest.fixture(autouse=True)
+def _the_clock_shows_now(settings, now: datetime) -> None:
+    """Requests read the clock; it shows the day of the cast."""
+    settings.ACCORD_CLOCK_OFFSET = (now - timezone.now()).total_seconds()
+
+
 @pytest.fixture
-def patient_token(db: None) -> Callable[[PatientInTest], str]:
+def patient_token(db: None, now: datetime) -> Callable[[PatientInTest], str]:
     return lambda patient: issue_patient_token(
-        clinic_id=patient.clinic_id, patient_id=patient.id, actor=system_actor(), now=timezone.now(), life=LIFE
+        clinic_id=patient.clinic_id, patient_id=patient.id, actor=system_actor(), now=now, life=LIFE
     )
 
 
@@ -49,7 +55,7 @@ def as_patient(patient_token: Callable[[PatientInTest], str]) -> Callable[[Patie
 
 
 @pytest.fixture
-def as_member(db: None) -> Callable[..., Client]:
+def as_member(db: None, now: datetime) -> Callable[..., Client]:
     def client(actor: Actor, clinic: ClinicFacts, role: Role = Role.STAFF) -> Client:
         assert actor.id is not None
         return Client(
@@ -58,7 +64,7 @@ def as_member(db: None) -> Callable[..., Client]:
                 account_id=actor.id,
                 role=role,
                 actor=system_actor(),
-                now=timezone.now(),
+                now=now,
                 life=LIFE,
             )
         )

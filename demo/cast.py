@@ -140,7 +140,7 @@ def own_choices() -> dict[str, dict[str, Any]]:
 
 
 def sandbox_choices(cast: Cast) -> dict[str, dict[str, Any]]:
-    """For files that are not ours: every living adult gets a sandbox device and says yes to both purposes in the app."""
+    """For files that are not ours: each living adult gets a sandbox device and says yes to both purposes in the app."""
     return {
         person.source_id: {
             "app": True,

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from backend import clock
@@ -97,7 +98,7 @@ class _Visit:
         code = prepare_code(
             clinic_id=self.cast.clinic_id,
             patient_id=person.id,
-            contact_point_id=contact_point_id,  # type: ignore[arg-type] # the database takes the text of an id
+            contact_point_id=UUID(contact_point_id),
             actor=system_actor("demo"),
             now=clock.now(),
         )

@@ -164,8 +164,13 @@ class _Story:
             reach = self.desk.post(f"{path}/reach")
             self.would += reach["would"]
             self.reach.update(reach["would_not"])
-            say.say(f"{slug}: the dry run says it would reach {reach['would']} times by tomorrow, and not otherwise:")
-            say.table([reason, str(count)] for reason, count in sorted(reach["would_not"].items()))
+            say.say(
+                f"Dry run of {slug}: {counted(reach['would'], 'message')} would go out by tomorrow, "
+                f"{reach['kept_back']} would not."
+            )
+            if reach["would_not"]:
+                say.say("The reasons against; a message may have several:")
+                say.table([reason, str(count)] for reason, count in sorted(reach["would_not"].items()))
             self.desk.post(f"{path}/approve")
             self.desk.post(f"{path}/start")
         say.expect(not self.stage.sandbox.received(), "the dry run sent nothing")
@@ -173,10 +178,10 @@ class _Story:
     def plan(self) -> None:
         """Planning, and what changes meanwhile."""
         say = self.telling
-        say.chapter("Messages are planned; then the appointment book changes")
+        say.chapter("Messages are planned" + ("; then the appointment book changes" if self.is_own else ""))
         plan_programmes(now=clock.now())
         queued = Message.objects.filter(state__in=[MessageState.PLANNED, MessageState.DEFERRED]).count()
-        say.say(f"{queued} messages are queued, each with the verdict and the consent event that permits it.")
+        say.say(f"Queued: {counted(queued, 'message')}, each with the verdict and the consent event that permits it.")
         if self.is_own:
             before = len(self.rows)
             self._import(CLINIC_FOLDER / "later")
@@ -188,7 +193,7 @@ class _Story:
         say = self.telling
         say.chapter("One patient withdraws while messages are queued")
         first = deliver_due_messages(now=clock.now(), carriers=self.stage.carriers, at_most=10)
-        say.say(f"{first.counts[MessageState.SENT]} messages have left already. The others wait.")
+        say.say(f"Sent so far: {counted(first.counts[MessageState.SENT], 'message')}. The others wait.")
         queued = self._find_withdrawal()
         person = self.cast.person(queued.patient_id)
         self.withdrawer = person.id
@@ -205,7 +210,7 @@ class _Story:
         )
         say.say(
             f"{person.name} withdraws {queued.purpose.slug} by {queued.channel}, in the app. "
-            f"{len(ids)} such messages are queued for them at this moment."
+            f"Queued for them at this moment: {counted(len(ids), 'such message')}."
         )
         say.expect(answer["confirmed"] is True, "the API answers: confirmed, nothing more leaves")
         before = len(self.stage.sandbox.received())
@@ -217,9 +222,10 @@ class _Story:
         }
         say.expect(self.after_withdrawal["handed_over"] == 0, "none of them was handed over")
         say.expect(
-            self.after_withdrawal["withheld"] == len(ids), f"{len(ids)} are stored as withheld, with the withdrawal"
+            self.after_withdrawal["withheld"] == len(ids),
+            f"{counted(len(ids), 'message')} stored as withheld, with the reason and the withdrawal",
         )
-        say.say(f"Meanwhile {len(self.stage.sandbox.received()) - before} messages to others left.")
+        say.say(f"Meanwhile {counted(len(self.stage.sandbox.received()) - before, 'message')} left for others.")
 
     def deliver(self) -> None:
         """What left."""
@@ -411,8 +417,11 @@ class _Story:
         unusable = [
             row for row in self.rows if row.outcome is RowOutcome.UNUSABLE and row.reason.startswith(NOT_A_CONTACT)
         ]
-        living = [person for person in self.cast.people.values() if not person.is_deceased]
-        patient = next((one.source_id for one in living if one.source_id in self.cast.tokens), living[0].source_id)
+        handed_over = self._handed_over()
+        # Somebody with the app who has received something: there is most to see.
+        patient = next(
+            (one["patient"] for one in handed_over if one["channel"] == "push"), next(iter(self.cast.people))
+        )
         self.cast.app_of(patient, self.stage.base_url)
         return {
             "imported": len(self.cast.people),
@@ -421,7 +430,7 @@ class _Story:
             "deceased": sum(person.is_deceased for person in self.cast.people.values()),
             "consents": dict(self.chosen.given),
             "reach": {"would": self.would, "would_not": dict(self.reach)},
-            "handed_over": self._handed_over(),
+            "handed_over": handed_over,
             "withheld": self._withheld(),
             "after_withdrawal": self.after_withdrawal,
             "audit": {**self.log.actions, "verified": self.log.holds, "tampering_found": self.tampering_found},
@@ -443,14 +452,15 @@ class _Story:
             say.say("All of it held.")
         access = written["access"]
         say.say("bin/serve serves this clinic again, at any time." if once else "Now it is served.")
-        say.table(
-            [
-                ["API docs", f"{access['base_url']}/api/docs/"],
-                ["as a patient", "Authorization: Bearer, then:"],
-            ]
+        say.say(
+            f"API docs: {access['base_url']}/api/docs/  Sign in with `Authorization: Bearer` and one of these tokens:"
         )
-        for who in ("patient", "staff", "dpo"):
-            say.say(f"{who:8} {access[f'{who}_token']}")
+        say.table([who, access[f"{who}_token"]] for who in ("patient", "staff", "dpo"))
+
+
+def counted(count: int, what: str) -> str:
+    """So many of these."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _trouble(row: ImportRow) -> list[str]:

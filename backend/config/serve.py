@@ -70,7 +70,7 @@ def worker_command() -> list[str]:
     """One worker with beat inside. `solo`: it delivers in its main thread, where the deadman timer can be set."""
     beat = str(data_folder() / "celery-beat")
     return [
-        *(sys.executable, "-m", "celery", "--app", "backend.config.celery:app", "worker", "--pool", "solo"),
+        *(sys.executable, "-m", "celery", "--quiet", "--app", "backend.config.celery:app", "worker", "--pool", "solo"),
         *("--beat", "--schedule", beat, "--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
     ]
 

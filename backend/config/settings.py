@@ -124,7 +124,7 @@ ACCORD_TICK_SECONDS = env.whole(
 
 # Celery: rows are the queue, the broker carries wake-ups. A wake-up that comes late is worth nothing, so it expires.
 ACCORD_BROKER_DIR = ACCORD_DATA_DIR / "broker"
-CELERY_BROKER_URL = ACCORD_BROKER_URL or "filesystem://"
+CELERY_BROKER_URL = ACCORD_BROKER_URL or "filesystem://localhost//"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}
     if ACCORD_BROKER_URL
@@ -259,7 +259,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["backend.api.permissions.DenyAll"],
     "DEFAULT_PARSER_CLASSES": ["backend.api.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "backend.api.schema.Described",
     "EXCEPTION_HANDLER": "backend.api.problems.handle",
     "DEFAULT_THROTTLE_CLASSES": ["backend.api.throttling.PerToken", "backend.api.throttling.PerAddress"],
     "DEFAULT_THROTTLE_RATES": {
@@ -276,18 +276,59 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Accord",
-    "DESCRIPTION": "Clinics keep in touch with their patients, only where the patient said yes.",
+    "DESCRIPTION": (
+        "Clinics keep in touch with their patients, only where the patient said yes.\n\n"
+        "Every request shows a token: `Authorization: Bearer <token>`. A token belongs to one patient, or to one "
+        "member of one clinic's staff; whatever lies outside of it looks as if it did not exist. Errors are RFC 9457 problem "
+        "details with a stable `code`. Sentences are French or English, by `?language=` or `Accept-Language`."
+    ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
+    "LICENSE": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+    "SERVERS": [{"url": "/", "description": "This installation."}],
+    "TAGS": [
+        {"name": "me", "description": "The patient: who the clinic says they are, and where they can be reached."},
+        {"name": "consent", "description": "What a patient said of each purpose on each channel."},
+        {"name": "preferences", "description": "How a patient wants to be contacted, where they consented."},
+        {"name": "messages", "description": "What was sent and what was not, and why."},
+        {"name": "clinic", "description": "The clinic and its purposes."},
+        {"name": "patients", "description": "Patients, their contact points and occasions; import."},
+        {"name": "programmes", "description": "What is sent around which occasion, in which words."},
+        {"name": "log", "description": "The audit log, for the data protection officer."},
+    ],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False, "validatorUrl": None},
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "Channel": "backend.api.schema.CHANNEL",
+        "Tone": "backend.api.schema.TONE",
+        "Language": "backend.api.schema.LANGUAGES",
+        "Decision": "backend.api.schema.DECISION",
+        "Decided": "backend.api.schema.DECIDED",
+        "Method": "backend.api.schema.METHOD",
+        "StaffMethod": "backend.api.schema.STAFF_METHOD",
+        "ConsentState": "backend.api.schema.CONSENT_STATE",
+        "MessageState": "backend.api.schema.MESSAGE_STATE",
+        "ProgrammeState": "backend.api.schema.PROGRAMME_STATE",
+        "ContactStatus": "backend.api.schema.CONTACT_STATUS",
+        "ReasonCode": "backend.api.schema.REASON",
+        "RemedyCode": "backend.api.schema.REMEDY",
+        "AddressKind": "backend.api.schema.ADDRESS_KIND",
+        "DeviceKind": "backend.api.schema.DEVICE_KIND",
+        "OccasionKind": "backend.api.schema.OCCASION_KIND",
+        "CountedKind": "backend.api.schema.COUNTED_KIND",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "backend.api.schema.no_nullable",
+        "backend.api.schema.no_unknown_fields",
+    ],
 }
 
 LOGGING = {

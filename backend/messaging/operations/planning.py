@@ -339,8 +339,9 @@ def _best(request: PlanRequest, decided: Sequence[tuple[_Option, Verdict]]) -> C
     )
 
 
-def _distance(verdict: Verdict) -> int:
-    return min((REASON_ORDER[reason] for reason in verdict.reasons), default=0)
+def _distance(verdict: Verdict) -> tuple[int, int]:
+    """How far a denied channel came: by its first reason, then by how few there are."""
+    return min((REASON_ORDER[reason] for reason in verdict.reasons), default=0), -len(verdict.reasons)
 
 
 # ------------------------------------------------------------------------------------------------------- writing

@@ -1,5 +1,6 @@
 """`manage.py prepare`: everything that a start needs, in order: migrations, keys, checks."""
 
+from io import StringIO
 from typing import Any
 
 from django.core.management import call_command
@@ -18,4 +19,4 @@ class Command(BaseCommand):
         """Run."""
         call_command("migrate", interactive=False, verbosity=max(0, options["verbosity"] - 1))
         prepare_keys(now=clock.now())
-        call_command("check", databases=["default"], verbosity=0)
+        call_command("check", databases=["default"], stdout=self.stdout if options["verbosity"] else StringIO())

@@ -24,6 +24,7 @@ class Endpoint(APIView):
     """One address of the API. A subclass names its permission; the default lets nobody in."""
 
     tag: ClassVar[str] = ""
+    http_method_names = ["get", "head", "post", "patch", "delete"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Everything that is the same for every request, before its method runs."""

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Final
 from uuid import UUID
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -48,6 +49,7 @@ class Line(Text):
         return text
 
 
+@extend_schema_field({"type": "string", "pattern": SLUG_FORM, "maxLength": 60})
 class Slug(Text):
     """A short name of small letters, digits, `_` and `-`."""
 
@@ -161,6 +163,7 @@ class Day(serializers.DateField):
         return found
 
 
+@extend_schema_field({"type": "string", "pattern": f"^{HOUR_FORM.pattern}$", "example": "21:00"})
 class Hour(serializers.TimeField):
     """A time of a wall clock, without a zone."""
 

@@ -53,7 +53,7 @@ class ContactPointOutput(Output):
     """One way to reach a patient. It is used only once it is verified (by a code) or attested (by staff)."""
 
     id = serializers.UUIDField()
-    kind = serializers.ChoiceField(choices=["phone", "email"])
+    kind = Choice(choices=[("phone", "phone"), ("email", "email")])
     value = serializers.CharField()
     status = choice_of(ContactStatus)
     reason = serializers.CharField(help_text="Why it can not be used; empty otherwise.")

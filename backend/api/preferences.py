@@ -130,6 +130,7 @@ def preferences_on_the_wire(row: PreferenceRow, clinic: ClinicFacts) -> dict[str
 
 class _Preferences(Endpoint):
     tag = "preferences"
+    has_etag = True
     clinic: ClinicFacts
     patient: PatientFacts
 

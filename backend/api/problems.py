@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, JsonResponse
 from django.utils import translation
 from drf_standardized_errors.formatter import flatten_errors
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -71,6 +72,8 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
         return None
     if problem.status in RECORDED or isinstance(error, RecordedNotFound):
         _record(problem, request, context.get("view"))
+    # A problem is JSON also where the view answers with something else, and where what was asked for can not be given.
+    request.accepted_renderer, request.accepted_media_type = JSONRenderer(), "application/json"
     return Response(problem.body(language), problem.status, headers=dict(problem.headers), content_type=MEDIA_TYPE)
 
 

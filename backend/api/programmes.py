@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,7 +13,19 @@ from backend import clock
 from backend.api import etags
 from backend.api.endpoints import ClinicEndpoint, page
 from backend.api.explaining import ReasonOutput, reasons_on_the_wire
-from backend.api.fields import Choice, Input, Moment, Names, Output, Slug, Text, Whole, choice_of, in_languages
+from backend.api.fields import (
+    HOUR_FORM,
+    Choice,
+    Input,
+    Moment,
+    Names,
+    Output,
+    Slug,
+    Text,
+    Whole,
+    choice_of,
+    in_languages,
+)
 from backend.api.idempotency import idempotent
 from backend.api.languages import spoken_language
 from backend.api.pages import next_page, read_cursor, read_id, read_limit, refuse_unknown
@@ -53,12 +65,26 @@ class OffsetInput(Input):
     months = Whole(required=False, min_value=-120, max_value=120)
 
 
+@extend_schema_field({"type": "string", "pattern": f"^{HOUR_FORM.pattern}$", "example": "09:00"})
+class HourText(Text):
+    """An hour that stays the text it is: the definition of a programme is kept as it was written."""
+
+    default_error_messages = {"form": "09:00"}
+
+    def to_internal_value(self, data: Any) -> str:
+        """Refuse other spellings."""
+        text = super().to_internal_value(data)
+        if not HOUR_FORM.fullmatch(text):
+            self.fail("form")
+        return text
+
+
 class StepInput(Input):
     """One message, counted from the occasion, at an hour of the clinic's clock."""
 
     key = Slug(max_length=40)
     offset = OffsetInput()
-    at = Text(max_length=8, help_text="As 09:00.")
+    at = HourText(max_length=8, help_text="Of the clinic's clock.")
     worth_for_hours = Whole(min_value=1, max_value=LONGEST_WORTH_HOURS, help_text="How long it is of use.")
     template = Slug(max_length=40)
 
@@ -191,6 +217,7 @@ class Programme(ClinicEndpoint):
 
     permission_classes = [StaffWritesDpoReads]
     tag = "programmes"
+    has_etag = True
 
     @extend_schema(responses=ProgrammeOutput)
     def get(self, request: Request, programme_id: UUID, **_path: object) -> Response:
@@ -250,6 +277,7 @@ class ProgrammeApprove(ClinicEndpoint):
     permission_classes = [StaffOnly]
     tag = "programmes"
     takes_if_match = True
+    has_etag = True
 
     @extend_schema(request=VersionInput, responses=ProgrammeOutput)
     def post(self, request: Request, programme_id: UUID, **_path: object) -> Response:
@@ -273,6 +301,7 @@ class ProgrammeStart(ClinicEndpoint):
     permission_classes = [StaffOnly]
     tag = "programmes"
     takes_if_match = True
+    has_etag = True
 
     @extend_schema(request=NothingInput, responses=ProgrammeOutput)
     def post(self, request: Request, programme_id: UUID, **_path: object) -> Response:
@@ -289,6 +318,7 @@ class ProgrammePause(ClinicEndpoint):
     permission_classes = [StaffOnly]
     tag = "programmes"
     takes_if_match = True
+    has_etag = True
 
     @extend_schema(request=NothingInput, responses=ProgrammeOutput)
     def post(self, request: Request, programme_id: UUID, **_path: object) -> Response:

@@ -1,12 +1,29 @@
 """The description of the API (OpenAPI 3.1), made from the code: what every operation shares is said here once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
+
+from backend.patients.models import OccasionKind
+from backend.policy.contact import Remedy
+from backend.policy.vocabulary import (
+    Channel,
+    ConsentStatus,
+    ContactStatus,
+    Decided,
+    Decision,
+    Language,
+    MessageState,
+    Method,
+    Reason,
+    Tone,
+)
+from backend.programmes.models import ProgrammeState
 
 PAGING: Final = [
     OpenApiParameter("cursor", str, description="`next` of the page before."),
@@ -21,9 +38,36 @@ IDEMPOTENCY_KEY: Final = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="The same request with the same key is done once; kept for 24 hours.",
 )
+IF_NONE_MATCH: Final = OpenApiParameter(
+    "If-None-Match", str, OpenApiParameter.HEADER, description="The ETag that is known already."
+)
 IF_MATCH: Final = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="The ETag that was read, or `*`."
 )
+
+
+def _choices(words: Iterable[Any]) -> list[tuple[str, str]]:
+    return [(word.value, word.value) for word in words]
+
+
+# The words of the wire, named once: the settings name these lists, so that a client's types have good names.
+CHANNEL: Final = _choices(Channel)
+TONE: Final = _choices(Tone)
+LANGUAGES: Final = _choices(Language)
+DECISION: Final = _choices(Decision)
+DECIDED: Final = _choices(Decided)
+METHOD: Final = _choices(Method)
+STAFF_METHOD: Final = _choices([Method.PAPER_FORM, Method.VERBAL, Method.STAFF_WITHDRAWAL])
+CONSENT_STATE: Final = _choices(ConsentStatus)
+MESSAGE_STATE: Final = _choices(MessageState)
+PROGRAMME_STATE: Final = _choices(ProgrammeState)
+CONTACT_STATUS: Final = _choices(ContactStatus)
+REASON: Final = _choices(Reason)
+REMEDY: Final = _choices(Remedy)
+ADDRESS_KIND: Final = [("phone", "phone"), ("email", "email")]
+DEVICE_KIND: Final = [("fid", "fid"), ("token", "token")]
+OCCASION_KIND: Final = _choices(OccasionKind)
+COUNTED_KIND: Final = [("appointment", "appointment"), ("immunisation", "immunisation")]
 MEDIA_TYPE: Final = "application/problem+json"
 
 ALWAYS: Final = {
@@ -43,6 +87,11 @@ WITH_BODY: Final = {
 WITH_CHANGE: Final = {"409": "This can not be done now; `code` says why. The refusal is recorded."}
 WITH_CONDITION: Final = {"412": "Another version stands now: read again.", "428": "If-Match is missing."}
 WITH_OPTIONAL_CONDITION: Final = {"412": "Another version stands now: read again."}
+ON_IF_NONE_MATCH: Final = {"304": "Nothing has changed since the ETag that was sent."}
+HEADERS: Final = {
+    "401": {"WWW-Authenticate": "What to show (RFC 6750)."},
+    "429": {"Retry-After": "Seconds to wait."},
+}
 WITH_KEY: Final = {"422": "The idempotency key was used for another request."}
 
 
@@ -89,6 +138,11 @@ class Described(AutoSchema):
         name = str(getattr(self.view, "route_name", "") or self._name_of_route())
         return self.method.lower() + "".join(part.capitalize() for part in name.split("-"))
 
+    def get_serializer_name(self, serializer: Any, direction: str) -> str:  # noqa: ARG002 - its signature
+        """`PatientInput` is sent as `PatientRequest`, `PatientOutput` comes back as `Patient`."""
+        name: str = type(getattr(serializer, "child", serializer)).__name__
+        return name.removesuffix("Input").removesuffix("Output").removesuffix("Field")
+
     def get_override_parameters(self) -> list[Any]:
         """What the view says, and what every operation takes."""
         own = [*super().get_override_parameters(), LANGUAGE]
@@ -97,6 +151,8 @@ class Described(AutoSchema):
             own.append(IDEMPOTENCY_KEY)
         if self.method == "PATCH" or getattr(self.view, "takes_if_match", False):
             own.append(IF_MATCH)
+        if self._answers_if_none_match():
+            own.append(IF_NONE_MATCH)
         return own
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
@@ -109,12 +165,23 @@ class Described(AutoSchema):
         operation["summary"] = operation["summary"].rstrip(".")
         if not rest:
             operation.pop("description", None)
+        responses = operation["responses"]
+        for status, response in responses.items():
+            response["description"] = response.get("description") or HTTPStatus(int(status)).phrase
+            if getattr(self.view, "has_etag", False):
+                response["headers"] = _headers({"ETag": "Of the version that stands."})
         for status, meaning in self._problems(operation).items():
-            operation["responses"].setdefault(
-                status, {"description": meaning, "content": {MEDIA_TYPE: {"schema": problem}}}
-            )
-        operation["responses"] = dict(sorted(operation["responses"].items()))
+            problem_response = {"description": meaning, "content": {MEDIA_TYPE: {"schema": problem}}}
+            if status in HEADERS:
+                problem_response["headers"] = _headers(HEADERS[status])
+            responses.setdefault(status, problem_response)
+        if self._answers_if_none_match():
+            responses["304"] = {"description": ON_IF_NONE_MATCH["304"]}
+        operation["responses"] = dict(sorted(responses.items()))
         return operation
+
+    def _answers_if_none_match(self) -> bool:
+        return self.method == "GET" and getattr(self.view, "has_etag", False)
 
     def _problems(self, operation: Mapping[str, Any]) -> dict[str, str]:
         found = {**ALWAYS, **WITH_INPUT, **WITH_PATH}
@@ -136,6 +203,18 @@ class Described(AutoSchema):
         return "-".join([*parts, "item"] if ends_in_id else parts)
 
 
+def _headers(meanings: Mapping[str, str]) -> dict[str, Any]:
+    return {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in meanings.items()}
+
+
+def no_unknown_fields(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
+    """What is sent is read strictly: a field that is not named here is refused."""
+    for name, schema in result["components"]["schemas"].items():
+        if name.endswith("Request") and schema.get("type") == "object":
+            schema.setdefault("additionalProperties", False)
+    return result
+
+
 def no_nullable(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
     """OpenAPI 3.1 knows no `nullable`; whatever still writes it means a type that may also be null."""
     _without_nullable(result)
@@ -153,4 +232,4 @@ def _without_nullable(node: Any) -> None:
             _without_nullable(value)
 
 
-__all__ = ["PAGING", "BearerScheme", "Described", "ProblemOutput", "no_nullable"]
+__all__ = ["PAGING", "BearerScheme", "Described", "ProblemOutput", "no_nullable", "no_unknown_fields"]

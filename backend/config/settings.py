@@ -279,8 +279,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (
         "Clinics keep in touch with their patients, only where the patient said yes.\n\n"
         "Every request shows a token: `Authorization: Bearer <token>`. A token belongs to one patient, or to one "
-        "member of one clinic's staff; whatever lies outside of it looks as if it did not exist. Errors are RFC 9457 problem "
-        "details with a stable `code`. Sentences are French or English, by `?language=` or `Accept-Language`."
+        "member of one clinic's staff; whatever lies outside of it looks as if it did not exist. Errors are RFC 9457 "
+        "problem details with a stable `code`. Sentences are French or English, by `?language=` or `Accept-Language`."
     ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",

@@ -4,8 +4,10 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from backend.api.docs import Docs, Schema
 from backend.api.health import health
+from backend.portal.start import start
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", start, name="start"),
     path("health", health, name="health"),
     path("api/schema/", Schema.as_view(), name="schema"),
     path("api/docs/", Docs.as_view(), name="docs"),

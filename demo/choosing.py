@@ -1,18 +1,19 @@
 """Patients say yes and no: in the app through the API, and on paper taken down by staff, through the API too."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from backend import clock
-from backend.audit.actors import system_actor
-from backend.patients.operations.contact_points import prepare_code
+from backend.messaging.delivery import deliver_due_messages
+from backend.messaging.operations import plan_checks
 from backend.patients.queries import representatives_of
 from backend.policy.vocabulary import Channel
 from demo.cast import Cast
 from demo.client import Client
+from demo.stage import Stage
 
 KIND_OF = {"sms": "phone", "email": "email"}
 
@@ -30,13 +31,13 @@ class Chosen:
     preferences: int = 0
 
 
-def take_down(cast: Cast, choices: dict[str, dict[str, Any]], *, base_url: str) -> Chosen:
+def take_down(cast: Cast, choices: dict[str, dict[str, Any]], *, stage: Stage) -> Chosen:
     """Play what every patient chose."""
-    desk = Client(base_url, cast.staff_token)
+    desk = Client(stage.base_url, cast.staff_token)
     chosen = Chosen()
     for source_id, choice in choices.items():
         if source_id in cast.people:
-            _Visit(cast, source_id, desk, base_url, chosen).play(choice)
+            _Visit(cast, source_id, desk, stage, chosen).play(choice)
     return chosen
 
 
@@ -47,7 +48,7 @@ class _Visit:
     cast: Cast
     source_id: str
     desk: Client
-    base_url: str
+    stage: Stage
     chosen: Chosen
 
     @property
@@ -56,7 +57,7 @@ class _Visit:
 
     @property
     def app(self) -> Client:
-        return self.cast.app_of(self.source_id, self.base_url)
+        return self.cast.app_of(self.source_id, self.stage.base_url)
 
     def play(self, choice: dict[str, Any]) -> None:
         if choice.get("app"):
@@ -94,15 +95,14 @@ class _Visit:
                     self.chosen.attested += 1
 
     def _verify(self, contact_point_id: str) -> None:
-        person = self.cast.people[self.source_id]
-        code = prepare_code(
-            clinic_id=self.cast.clinic_id,
-            patient_id=person.id,
-            contact_point_id=UUID(contact_point_id),
-            actor=system_actor("demo"),
-            now=clock.now(),
-        )
-        self.app.post(f"/me/contact-points/{contact_point_id}/verify", {"code": code})
+        """Ask for a code, let it be sent, read it off the sandbox as the patient reads their phone, and type it in."""
+        self.app.post(f"/me/contact-points/{contact_point_id}/code")
+        before = len(self.stage.sandbox.received())
+        plan_checks(now=clock.now())
+        deliver_due_messages(now=clock.now(), carriers=self.stage.carriers)
+        received = self.stage.sandbox.received()[before:]
+        found = [code for one in received if (code := re.search(r"\b\d{6}\b", one.text))]
+        self.app.post(f"/me/contact-points/{contact_point_id}/verify", {"code": found[0].group()})
         self.chosen.verified += 1
 
     def _consent(self, consent: dict[str, Any], *, representative: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 WIDTH: Final = 96
-CELL: Final = 60
+CELL: Final = 72
 
 
 class Telling:

@@ -341,10 +341,19 @@ def _sentences(
     named = programme.name(language) if programme else message.programme
     channel = CHANNELS[message.channel][language]
     when = _moment(message.due_at, clinic, language)
-    sentences = [
+    origin = (
         f"Le programme « {named} » (étape {message.step}) a prévu ce message pour le {when}, par {channel}."
         if french
-        else f"The programme “{named}” (step {message.step}) planned this message for {when}, by {channel}.",
+        else f"The programme “{named}” (step {message.step}) planned this message for {when}, by {channel}."
+    )
+    if not message.programme:
+        origin = (
+            f"Ce message a été demandé pour le {when}, par {channel} ; il n’appartient à aucun programme."
+            if french
+            else f"This message was asked for, for {when}, by {channel}; it belongs to no programme."
+        )
+    sentences = [
+        origin,
         f"Sa finalité : {purpose.name(language)}." if french else f"Its purpose: {purpose.name(language)}.",
     ]
     if event is not None:

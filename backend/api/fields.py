@@ -213,6 +213,10 @@ class Input(serializers.Serializer[Any]):
         return checked
 
 
+class NothingInput(Input):
+    """Nothing needs to be said."""
+
+
 class Output(serializers.Serializer[Any]):
     """What we answer: declared, so that it can be documented and nothing else gets out."""
 

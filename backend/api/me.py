@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from backend import clock
 from backend.api.endpoints import MeEndpoint, page
-from backend.api.fields import Choice, Input, Output, Text, choice_of
+from backend.api.fields import Choice, Input, NothingInput, Output, Text, choice_of
 from backend.api.idempotency import idempotent
 from backend.api.pages import refuse_unknown
 from backend.api.permissions import PatientOnly
@@ -18,7 +18,13 @@ from backend.audit.actions import Action
 from backend.audit.recording import record
 from backend.errors import InvalidInput, NotFound
 from backend.patients.models import ContactKind
-from backend.patients.operations import register_device, remove_device, verify_contact_point
+from backend.patients.operations import (
+    add_contact_point,
+    prepare_code,
+    register_device,
+    remove_device,
+    verify_contact_point,
+)
 from backend.patients.queries import ContactPointRow, contact_points_of, reveal_contact_values, reveal_profiles
 from backend.policy.vocabulary import ContactStatus, Language
 
@@ -67,6 +73,13 @@ class ContactPointsPage(Output):
 
     results = ContactPointOutput(many=True)
     next = serializers.CharField(allow_null=True)
+
+
+class NewContactPointInput(Input):
+    """A telephone number or an e-mail address."""
+
+    kind = Choice(choices=[("phone", "phone"), ("email", "email")])
+    value = Text(max_length=254)
 
 
 class CodeInput(Input):
@@ -157,6 +170,44 @@ class MyContactPoints(MeEndpoint):
         ) as entry:
             values = reveal_contact_values([point.id for point in points], entry=entry)
         return page([contact_point_on_the_wire(point, values[point.id]) for point in points])
+
+    @extend_schema(request=NewContactPointInput, responses={201: StandingOutput})
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Add a telephone number or an address. It is used once it is verified; the same again answers the same id."""
+        asked = NewContactPointInput.read(request)
+        point_id = add_contact_point(
+            clinic_id=self.clinic.id,
+            patient_id=self.patient.id,
+            kind=ContactKind(asked["kind"]),
+            value=asked["value"],
+            region=self.clinic.country,
+            actor=self.actor,
+            now=clock.now(),
+        )
+        status = next(point.status for point in addresses_of(self.patient.id) if point.id == point_id)
+        return Response(StandingOutput({"id": point_id, "status": status}).data, status=201)
+
+
+class MyContactPointCode(MeEndpoint):
+    """A one-time code for a contact point."""
+
+    permission_classes = [PatientOnly]
+    tag = "me"
+
+    @extend_schema(request=NothingInput, responses={202: StandingOutput})
+    def post(self, request: Request, contact_point_id: UUID) -> Response:
+        """Ask for a code: it is sent there within seconds, and good for fifteen minutes."""
+        NothingInput.read(request)
+        prepare_code(
+            clinic_id=self.clinic.id,
+            patient_id=self.patient.id,
+            contact_point_id=contact_point_id,
+            actor=self.actor,
+            now=clock.now(),
+        )
+        status = next(point.status for point in addresses_of(self.patient.id) if point.id == contact_point_id)
+        return Response(StandingOutput({"id": contact_point_id, "status": status}).data, status=202)
 
 
 class MyContactPointCheck(MeEndpoint):

@@ -105,7 +105,7 @@ def _of_framework(error: exceptions.APIException) -> Problem:
     if challenge := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
     if wait := getattr(error, "wait", None):
-        headers["Retry-After"] = str(int(wait) + 1)
+        headers["Retry-After"] = str(max(1, int(wait)))
     extra = getattr(error, "extra", {})
     if isinstance(error, exceptions.ValidationError):
         errors = tuple(

@@ -19,6 +19,7 @@ from backend.api.fields import (
     Input,
     Moment,
     Names,
+    NothingInput,
     Output,
     Slug,
     Text,
@@ -159,10 +160,6 @@ class VersionInput(Input):
     """The version that was looked at."""
 
     version = Whole(required=False, min_value=1, max_value=2**31 - 1)
-
-
-class NothingInput(Input):
-    """Nothing needs to be said."""
 
 
 class EnrolmentOutput(Output):

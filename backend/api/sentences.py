@@ -172,6 +172,10 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Ce code est faux ou trop ancien. Demandez-en un nouveau.",
         "This code is wrong or too old. Ask for a new one.",
     ),
+    "code_too_soon": _both(
+        "Un code vient d’être envoyé. Attendez une demi-minute avant d’en demander un autre.",
+        "A code was sent a moment ago. Wait half a minute before you ask for another.",
+    ),
     "contact_point_unusable": _both(
         "Ce moyen de contact n’est pas utilisable : corrigez-le d’abord.",
         "This contact point can not be used: correct it first.",

@@ -20,6 +20,11 @@ urlpatterns: list[URLPattern] = [
     path("me/devices/<uuid:device_id>", me.MyDevice.as_view(), name="me-device"),
     path("me/contact-points", me.MyContactPoints.as_view(), name="me-contact-points"),
     path(
+        "me/contact-points/<uuid:contact_point_id>/code",
+        me.MyContactPointCode.as_view(),
+        name="me-contact-point-code",
+    ),
+    path(
         "me/contact-points/<uuid:contact_point_id>/verify",
         me.MyContactPointCheck.as_view(),
         name="me-contact-point-verify",

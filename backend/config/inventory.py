@@ -1,4 +1,4 @@
-"""Which columns about patients are clear, and why; everything else is sealed. Makes docs/reference/data-inventory.md."""
+"""Which columns about patients are clear, and why; all others are sealed. Makes docs/reference/data-inventory.md."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -44,7 +44,7 @@ REASONS: Final[dict[str, dict[str, str]]] = {
         "reason": "why it can not be used, as a code",
         "how": "how it was checked, as a code",
         "confirmed_at": TIME,
-        "code_digest": "hash of a one-time code, for fifteen minutes",
+        "code_digest": "keyed hash of a one-time code",
         "code_expires_at": TIME,
         "code_tries": "wrong tries are counted",
         "rank": "order among a patient's own",
@@ -164,7 +164,7 @@ def as_markdown() -> str:
     lines = [
         "# What is stored about patients",
         "",
-        "Made by `manage.py data_inventory`; a test checks that it is current, and that every clear column has its reason.",
+        "Made by `manage.py data_inventory`; a test checks that it is current, and every clear column has a reason.",
         "*Sealed* means: encrypted under the patient's own key, unreadable once that key is destroyed.",
     ]
     for model in sorted(models_about_patients(), key=lambda one: one._meta.label):  # noqa: SLF001 - Django's own API

@@ -144,6 +144,7 @@ CELERY_BEAT_SCHEDULE = {
     name: {"task": task, "schedule": float(seconds), "options": {"expires": float(seconds)}}
     for name, task, seconds in (
         ("deliver", "backend.messaging.tasks.deliver_due_messages", ACCORD_TICK_SECONDS),
+        ("checks", "backend.messaging.tasks.plan_checks", min(5, ACCORD_TICK_SECONDS)),
         ("reconcile", "backend.messaging.tasks.reconcile_attempts", 30),
         ("plan", "backend.programmes.tasks.plan_programmes", 300),
     )

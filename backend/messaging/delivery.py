@@ -44,6 +44,7 @@ from backend.messaging.carriers.base import (
 )
 from backend.messaging.gate import candidate_of, decide_all
 from backend.messaging.models import Message
+from backend.messaging.operations.checks import CHECK_STEP
 from backend.messaging.operations.planning import SENDING
 from backend.messaging.queries import words_of
 from backend.messaging.rendering import Rendered, TemplateRefused, Words, render
@@ -55,6 +56,7 @@ from backend.patients.queries import (
     PatientProfile,
     contact_points_by_id,
     lock_patients,
+    reveal_codes,
     reveal_contact_values,
     reveal_occasions,
     reveal_profiles,
@@ -358,6 +360,7 @@ class _Words:
     addresses: dict[UUID, str]
     points: dict[UUID, ContactPointRow]
     occasions: dict[UUID, OccasionWords]
+    codes: dict[UUID, str]
     preferences: dict[UUID, PreferenceRow]
     clinics: dict[UUID, ClinicFacts]
 
@@ -372,7 +375,17 @@ class _Words:
             profiles=reveal_profiles(patients, entry=entry),
             addresses=reveal_contact_values(points, entry=entry),
             points=contact_points_by_id(points),
-            occasions=reveal_occasions({message.occasion_id for message in messages}, entry=entry),
+            occasions=reveal_occasions(
+                {message.occasion_id for message in messages if message.occasion_id is not None}, entry=entry
+            ),
+            codes=reveal_codes(
+                {
+                    one.contact_point_id
+                    for one in messages
+                    if one.step == CHECK_STEP and one.contact_point_id is not None
+                },
+                entry=entry,
+            ),
             preferences=preferences_of(patients),
             clinics={one: get_clinic(one) for one in {message.clinic_id for message in messages}},
         )
@@ -391,11 +404,15 @@ class _Words:
         values = template_values(
             patient=patient,
             clinic=clinic,
-            occasion=self.occasions.get(message.occasion_id),
+            occasion=self.occasions.get(message.occasion_id) if message.occasion_id is not None else None,
             language=words.language,
             time_zone=clinic.time_zone,
             for_child=point.representative_id is not None,
+            code=self.codes.get(point.id, ""),
         )
+        if message.step == CHECK_STEP and not values["code"]:
+            # The code was used or replaced meanwhile: there is nothing left to send.
+            raise TemplateRefused
         held.rendered = render(words, values, discreet=preferences.discreet)
         held.outbound = OutboundMessage(
             message_id=message.id,
@@ -582,7 +599,11 @@ def _delay(held: _Held, asked: float | None) -> timedelta:
 
 
 def _text_of(held: _Held) -> dict[str, str] | None:
-    return None if held.rendered is None else {"subject": held.rendered.subject, "text": held.rendered.text}
+    """What is kept of the words, for the patient to read again. A one-time code is not kept."""
+    if held.rendered is None or held.message.step == CHECK_STEP:
+        return None
+    words = held.rendered
+    return {"subject": words.subject, "text": words.text, "full_text": words.full_text}
 
 
 def _judged_sent(held: _Held, carrier: str, reference: str) -> _Judged:

@@ -36,7 +36,7 @@ class Candidate:
     purpose_id: UUID
     channel: Channel
     contact_point_id: UUID | None
-    occasion_id: UUID
+    occasion_id: UUID | None
     occasion_starts_at: datetime | None
     programme_running: bool
     template_exists: bool
@@ -112,14 +112,16 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         preference=preferences.facts(time_zone=zone, recent_contacts=around.contacts[candidate.patient_id]),
         time_zone=zone,
         programme_running=candidate.programme_running,
-        occasion_stands=(candidate.occasion_id, candidate.occasion_starts_at) in around.standing,
+        # The closed list follows no occasion and no programme.
+        occasion_stands=candidate.occasion_id is None
+        or (candidate.occasion_id, candidate.occasion_starts_at) in around.standing,
         template_exists=candidate.template_exists,
         not_before=candidate.not_before,
         expires_at=candidate.expires_at,
     )
 
 
-def candidate_of(message: Message, *, programme_state: str) -> Candidate:
+def candidate_of(message: Message, *, programme_state: str | None) -> Candidate:
     """A stored message as the gate asks about it."""
     return Candidate(
         clinic_id=message.clinic_id,
@@ -129,7 +131,7 @@ def candidate_of(message: Message, *, programme_state: str) -> Candidate:
         contact_point_id=message.contact_point_id,
         occasion_id=message.occasion_id,
         occasion_starts_at=message.occasion_starts_at,
-        programme_running=programme_state == RUNNING,
+        programme_running=message.programme_id is None or programme_state == RUNNING,
         template_exists=message.template_version_id is not None,
         not_before=None,
         expires_at=message.expires_at,
@@ -140,7 +142,7 @@ def candidate_of(message: Message, *, programme_state: str) -> Candidate:
 
 def _standing(candidates: Sequence[Candidate]) -> frozenset[tuple[UUID, datetime | None]]:
     """Occasions that are as they were: not cancelled, not moved, and, for a vaccination, still the last one."""
-    occasions = occasions_by_id({candidate.occasion_id for candidate in candidates})
+    occasions = occasions_by_id({one.occasion_id for one in candidates if one.occasion_id is not None})
     topics: defaultdict[str, set[UUID]] = defaultdict(set)
     for occasion in occasions.values():
         if occasion.kind == "immunisation":
@@ -167,6 +169,8 @@ def _recent_contacts(candidates: Sequence[Candidate], *, now: datetime) -> defau
     own = {candidate.message_id for candidate in candidates}
     rows = Message.objects.filter(
         patient_id__in={candidate.patient_id for candidate in candidates},
+        # A code that the person asked for takes no place from what a clinic wants to say.
+        programme__isnull=False,
         state__in=COUNTED,
         claimed_at__gt=now - LONGEST_CAP,
     ).values_list("patient_id", "claimed_at", "id")

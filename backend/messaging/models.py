@@ -56,9 +56,9 @@ class Message(OfPatient):
     """One message to one patient: planned, decided upon, handed over or withheld, and why."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    enrolment = models.ForeignKey("programmes.Enrolment", on_delete=models.PROTECT, related_name="+")
-    programme = models.ForeignKey("programmes.Programme", on_delete=models.PROTECT, related_name="+")
-    occasion = models.ForeignKey("patients.Occasion", on_delete=models.PROTECT, related_name="+")
+    enrolment = models.ForeignKey("programmes.Enrolment", null=True, on_delete=models.PROTECT, related_name="+")
+    programme = models.ForeignKey("programmes.Programme", null=True, on_delete=models.PROTECT, related_name="+")
+    occasion = models.ForeignKey("patients.Occasion", null=True, on_delete=models.PROTECT, related_name="+")
     occasion_starts_at = models.DateTimeField(null=True)
     step = models.CharField(max_length=40)
     occurrence = models.CharField(max_length=40)
@@ -88,6 +88,17 @@ class Message(OfPatient):
         constraints = [
             *Guarded.Meta.constraints,
             models.UniqueConstraint(fields=["enrolment", "step", "occurrence"], name="a_step_makes_one_message"),
+            models.UniqueConstraint(
+                fields=["contact_point", "step", "occurrence"],
+                condition=models.Q(enrolment__isnull=True),
+                name="a_check_makes_one_message",
+            ),
+            # Only the closed list is sent outside of a programme, and it follows no occasion.
+            models.CheckConstraint(
+                condition=models.Q(enrolment__isnull=False, programme__isnull=False, occasion__isnull=False)
+                | models.Q(enrolment__isnull=True, programme__isnull=True, occasion__isnull=True),
+                name="a_message_is_of_a_programme_or_of_none",
+            ),
         ]
         indexes = [
             models.Index(

@@ -62,7 +62,7 @@ class MessageRow:
     considered: dict[str, Any]
     carrier: str
     failure: str
-    occasion_id: UUID
+    occasion_id: UUID | None
     template: str
     template_number: int | None
 
@@ -154,7 +154,7 @@ def _row(row: Message) -> MessageRow:
     return MessageRow(
         id=row.id,
         patient_id=row.patient_id,
-        programme=row.programme.slug,
+        programme="" if row.programme is None else row.programme.slug,
         step=row.step,
         purpose=row.purpose.slug,
         channel=Channel(row.channel),

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 
 from backend import clock
-from backend.messaging import delivery
+from backend.messaging import delivery, operations
 from backend.messaging.configured import configured_carriers
 
 MOST_PER_TICK = 5_000
@@ -18,12 +18,16 @@ def deliver_due_messages(**_later: Any) -> None:
     pace = delivery.Pace(
         batch=settings.ACCORD_BATCH_SIZE, lease=settings.ACCORD_LEASE_SECONDS, call=settings.ACCORD_CALL_SECONDS
     )
-    delivery.deliver_due_messages(
-        now=clock.now(), carriers=configured_carriers(), pace=pace, at_most=MOST_PER_TICK
-    )
+    delivery.deliver_due_messages(now=clock.now(), carriers=configured_carriers(), pace=pace, at_most=MOST_PER_TICK)
 
 
 @shared_task(name="backend.messaging.tasks.reconcile_attempts")
 def reconcile_attempts(**_later: Any) -> None:
     """Put in doubt what nobody answered for."""
     delivery.reconcile_attempts(now=clock.now())
+
+
+@shared_task(name="backend.messaging.tasks.plan_checks")
+def plan_checks(**_later: Any) -> None:
+    """Make messages of the one-time codes that were asked for."""
+    operations.plan_checks(now=clock.now())

@@ -24,6 +24,7 @@ def template_values(
     language: Language,
     time_zone: str,
     for_child: bool,
+    code: str = "",
 ) -> dict[str, Any]:
     """Everything a template may name."""
     given = patient.given_names[0] if patient.given_names else ""
@@ -31,6 +32,7 @@ def template_values(
         "patient": {"first_name": given, "family_name": patient.family_name},
         "clinic": {"name": clinic.name, "discreet_name": clinic.discreet_name, "telephone": clinic.telephone},
         "for_child": for_child,
+        "code": code,
         "appointment": {},
         "vaccination": {},
     }
@@ -48,6 +50,7 @@ def invented_values(language: Language) -> dict[str, Any]:
         "patient": {"first_name": "Camille", "family_name": "Exemple"},
         "clinic": {"name": "Clinique X", "discreet_name": "Clinique X", "telephone": "01 99 00 00 00"},
         "for_child": False,
+        "code": "123456",
         "appointment": {**words, "place": "", "practitioner": ""},
         "vaccination": {"month": words["month"]},
     }

@@ -131,6 +131,7 @@ class ContactPoint(OfPatient):
     reason = models.CharField(max_length=40, blank=True)
     how = models.CharField(max_length=40, blank=True)
     confirmed_at = models.DateTimeField(null=True)
+    code = SealedField(null=True)
     code_digest = models.BinaryField(null=True)
     code_expires_at = models.DateTimeField(null=True)
     code_tries = models.PositiveSmallIntegerField(default=0)

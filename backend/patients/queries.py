@@ -105,6 +105,15 @@ class PatientProfile:
         return f"PatientProfile(id={self.facts.id})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingCode:
+    """A contact point whose owner waits for a one-time code."""
+
+    point: ContactPointRow
+    clinic_id: UUID
+    expires_at: datetime
+
+
 KINDS_OF_CHANNEL: Final = {
     Channel.PUSH: ContactKind.PUSH,
     Channel.SMS: ContactKind.PHONE,
@@ -256,6 +265,27 @@ def reveal_contact_values(contact_point_ids: Iterable[UUID], *, entry: Entry) ->
     rows = list(ContactPoint.objects.filter(id__in=set(contact_point_ids)))
     _prefetch_keys(rows, ("value",))
     return _readable(rows, _value, entry)
+
+
+def codes_waiting(*, now: datetime, limit: int) -> list[WaitingCode]:
+    """One-time codes that were asked for and are still good, oldest first; whether one was sent is not said here."""
+    rows = (
+        ContactPoint.objects.filter(code__isnull=False, code_expires_at__gt=now, ended_at=None)
+        .defer("value", "code")
+        .order_by("code_expires_at")[:limit]
+    )
+    return [
+        WaitingCode(point=_contact_point(row), clinic_id=row.clinic_id, expires_at=row.code_expires_at)
+        for row in rows
+        if row.code_expires_at is not None
+    ]
+
+
+def reveal_codes(contact_point_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID, str]:
+    """One-time codes, under an entry that covers whose they are."""
+    rows = list(ContactPoint.objects.filter(id__in=set(contact_point_ids), code__isnull=False))
+    _prefetch_keys(rows, ("code",))
+    return {row.id: _text(row.code, entry) for row in rows}
 
 
 def shared_indexes(*, clinic_id: UUID, patient_id: UUID) -> frozenset[UUID]:

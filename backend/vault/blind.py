@@ -24,6 +24,7 @@ class Indexed(StrEnum):
     FAMILY_NAME = "family_name|v1"
     IDENTIFIER = "identifier|v1"
     SOURCE = "source|v1"
+    CODE = "code|v1"
 
 
 def blind_index(kind: Indexed, value: str, *, clinic_id: UUID) -> bytes:

@@ -24,7 +24,7 @@ from tests.factories.programmes import REMINDER
 from tests.services import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WAIT_SECONDS = 40
+WAIT_SECONDS = 90
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What happens to templates and messages."""
 
+from backend.messaging.operations.checks import plan_checks
 from backend.messaging.operations.planning import (
     Choice,
     Planned,
@@ -17,6 +18,7 @@ __all__ = [
     "VariantText",
     "cancel_changed_messages",
     "choose",
+    "plan_checks",
     "plan_messages",
     "publish_template",
 ]

@@ -2,8 +2,10 @@
 
 from backend.patients.operations.contact_points import (
     CodeRefused,
+    CodeTooSoon,
     add_contact_point,
     attest_contact_point,
+    prepare_code,
     register_device,
     remove_contact_point,
     remove_device,
@@ -13,12 +15,14 @@ from backend.patients.operations.importing import ImportCounts, ImportRow, RowOu
 
 __all__ = [
     "CodeRefused",
+    "CodeTooSoon",
     "ImportCounts",
     "ImportRow",
     "RowOutcome",
     "add_contact_point",
     "attest_contact_point",
     "import_records",
+    "prepare_code",
     "register_device",
     "remove_contact_point",
     "remove_device",

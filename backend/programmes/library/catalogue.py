@@ -3,7 +3,7 @@
 Nothing here knows a clinic or a database; installing the library into a clinic is an operation of `programmes`.
 """
 
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from enum import StrEnum
@@ -17,6 +17,7 @@ from backend.policy.vocabulary import Channel, Language, Nature, Tone
 
 LIBRARY: Final = Path(__file__).parent
 PLACEHOLDERS: Final = frozenset({"clinic", "telephone", "address"})
+CODE_CHANNELS: Final = (Channel.SMS, Channel.EMAIL)
 SPOKEN_CHANNELS: Final = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
 ON_LOCK_SCREENS: Final = frozenset({Channel.PUSH, Channel.SMS})
 WITH_SUBJECT: Final = frozenset({Channel.PUSH, Channel.EMAIL})
@@ -166,6 +167,15 @@ def load_templates(library: Path = LIBRARY) -> dict[str, TemplateText]:
     return {root.stem: _template(root, purposes=purposes) for root in _Node.folder(library, "templates")}
 
 
+def load_service_templates(library: Path = LIBRARY) -> dict[str, TemplateText]:
+    """Read the templates of the closed list, which belong to no programme: one-time codes."""
+    purposes = {purpose.slug for purpose in load_purposes(library) if purpose.nature is Nature.CLOSED_LIST}
+    return {
+        root.stem: _template(root, purposes=purposes, channels=CODE_CHANNELS)
+        for root in _Node.folder(library, "service")
+    }
+
+
 # --------------------------------------------------------------------------------------------------- one file or row
 
 
@@ -247,12 +257,14 @@ def _clinical(node: "_Node") -> ClinicalText:
     )
 
 
-def _template(root: "_Node", *, purposes: Collection[str]) -> TemplateText:
+def _template(
+    root: "_Node", *, purposes: Collection[str], channels: Sequence[Channel] = SPOKEN_CHANNELS
+) -> TemplateText:
     root.only({"slug", "purpose", "variants"})
     by_channel = root.at("variants")
-    by_channel.only(channel.value for channel in SPOKEN_CHANNELS)
+    by_channel.only(channel.value for channel in channels)
     variants = []
-    for channel in SPOKEN_CHANNELS:
+    for channel in channels:
         by_language = by_channel.at(channel.value)
         by_language.only(language.value for language in Language)
         for language in Language:

@@ -7,7 +7,13 @@ from backend.audit.actors import Actor
 from backend.clinics.queries import get_clinic
 from backend.consent.operations import define_purpose, publish_notice
 from backend.messaging.operations import VariantText, publish_template
-from backend.programmes.library.catalogue import load_notice, load_programmes, load_purposes, load_templates
+from backend.programmes.library.catalogue import (
+    load_notice,
+    load_programmes,
+    load_purposes,
+    load_service_templates,
+    load_templates,
+)
 from backend.programmes.operations.writing import write_programme
 
 
@@ -30,7 +36,7 @@ def install_library(*, clinic_id: UUID, actor: Actor, now: datetime) -> dict[str
         )
     texts = load_notice().filled(clinic=clinic.name, telephone=clinic.telephone, address=clinic.address)
     publish_notice(clinic_id=clinic_id, texts=texts, actor=actor, now=now)
-    for template in load_templates().values():
+    for template in [*load_templates().values(), *load_service_templates().values()]:
         publish_template(
             clinic_id=clinic_id,
             slug=template.slug,

@@ -1,0 +1,58 @@
+"""Nothing is open by accident: every address says who may ask, and the default lets nobody in."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.permissions import AllowAny
+from rest_framework.views import APIView
+
+from backend.api.permissions import DenyAll
+
+# Open to everybody, each with its reason.
+OPEN = {
+    "": "the start page names nobody",
+    "health": "asked by whatever balances processes; says up or down",
+    "api/schema/": "the description of the API is public",
+    "api/docs/": "so are the pages that show it",
+}
+
+
+def routes(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, URLPattern]]:
+    for pattern in resolver.url_patterns:
+        address = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern, address)
+        else:
+            yield address, pattern
+
+
+ROUTES = dict(routes(get_resolver()))
+
+
+@pytest.mark.parametrize("address", ROUTES)
+def test_an_address_is_open_with_a_reason_or_names_its_permission(address: str) -> None:
+    view = getattr(ROUTES[address].callback, "cls", None)
+    if address in OPEN:
+        assert view is None or view.permission_classes == [AllowAny]
+        return
+    assert view is not None, f"{address} is a plain view: nothing asks for a token"
+    assert issubclass(view, APIView)
+    assert "permission_classes" in vars(view), f"{view.__name__} does not name its permission itself"
+    assert view.permission_classes
+    assert not {AllowAny, DenyAll} & set(view.permission_classes)
+
+
+def test_the_default_lets_nobody_in() -> None:
+    assert settings.REST_FRAMEWORK["DEFAULT_PERMISSION_CLASSES"] == ["backend.api.permissions.DenyAll"]
+    assert DenyAll().has_permission(None, None) is False  # type: ignore[arg-type] # it looks at neither
+
+
+def test_every_route_has_a_name_that_the_log_can_hold() -> None:
+    from backend.audit.actions import CODE  # noqa: PLC0415 - only this test needs it
+
+    names = [pattern.name for pattern in ROUTES.values()]
+
+    assert len(set(names)) == len(names)
+    assert all(name and CODE.fullmatch(f"delete:{name}") for name in names)

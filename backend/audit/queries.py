@@ -81,16 +81,19 @@ def open_entries(stored: Sequence[StoredEntry], *, entry: Entry) -> list[OpenedE
     """
     if not all(entry.covers(clinic_id=one.clinic_id, subject_id=None) for one in stored):
         raise NotRecorded
-    leaves = [(one, _leaf(one.leaf)) for one in stored]
+    leaves = [(one, _leaf(one)) for one in stored]
     keyring().prefetch({part.key_id for _, leaf in leaves if leaf is not None for part in leaf.parts})
     return [_opened(one, leaf) if leaf is not None else _illegible(one) for one, leaf in leaves]
 
 
-def _leaf(raw: bytes) -> Leaf | None:
+def _leaf(stored: StoredEntry) -> Leaf | None:
     try:
-        return parse_leaf(raw)
+        leaf = parse_leaf(stored.leaf)
     except Tampered:
         return None
+    # A row that was moved into this log from another clinic's is not opened for whoever looks at this one.
+    is_its_own = (leaf.header["id"], leaf.header["tn"]) == (str(stored.id), str(stored.clinic_id))
+    return leaf if is_its_own else None
 
 
 def _opened(stored: StoredEntry, leaf: Leaf) -> OpenedEntry:

@@ -11,22 +11,24 @@ from uuid import UUID
 
 from backend.audit.actions import BY_CODE
 from backend.audit.leaf import Leaf, open_part, parse_leaf
-from backend.audit.models import AuditEntry
+from backend.audit.models import AuditEntry, AuditLog
 from backend.vault.ciphers import Tampered, mac
 from backend.vault.keyring import SYSTEM, KeyDestroyed, KeyUnavailable, Scope, keyring
 
 AT_ONCE = 1_000
+NOBODY = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEntry:
-    """An entry as its row holds it."""
+    """An entry as its row holds it; `clinic_id` is whose log the row stands in, None where that is not asked."""
 
     seq: int
     id: UUID
     ts: int
     leaf: bytes
     wmac: bytes
+    clinic_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,17 @@ class LogCheck:
 
 def stored_entries() -> Iterator[StoredEntry]:
     """Every entry of this database, in the order of its rows; streamed."""
+    logs = dict(AuditLog.objects.values_list("id", "clinic_id"))
     for row in AuditEntry.objects.order_by("seq").iterator(chunk_size=AT_ONCE):
-        yield StoredEntry(seq=row.seq, id=row.id, ts=row.ts, leaf=bytes(row.leaf), wmac=bytes(row.wmac))
+        yield StoredEntry(
+            seq=row.seq,
+            id=row.id,
+            ts=row.ts,
+            leaf=bytes(row.leaf),
+            wmac=bytes(row.wmac),
+            # A log that is not there is nobody's: no header names it.
+            clinic_id=logs.get(row.log_id, NOBODY),
+        )
 
 
 def check_entries(entries: Iterable[StoredEntry]) -> LogCheck:
@@ -84,6 +95,8 @@ def check_entries(entries: Iterable[StoredEntry]) -> LogCheck:
 def _check_header(leaf: Leaf, entry: StoredEntry) -> None:
     header = leaf.header
     if header.get("id") != str(entry.id) or header.get("t") != entry.ts or header.get("a") not in BY_CODE:
+        raise Tampered
+    if entry.clinic_id is not None and header.get("tn") != str(entry.clinic_id):
         raise Tampered
 
 

@@ -83,7 +83,7 @@ def decide_all(candidates: Sequence[Candidate], *, now: datetime) -> list[Verdic
 
 def _decide(candidate: Candidate, around: Surroundings, *, now: datetime) -> Verdict:
     verdict = decide(facts_for(candidate, around, now=now))
-    if candidate.message_id is not None and verdict.decided is Decided.ALLOW:
+    if candidate.message_id is not None and candidate.occasion_id is not None and verdict.decided is Decided.ALLOW:
         # It goes out: it counts for those that come after it. One that is refused takes nobody's place.
         around.contacts[candidate.patient_id].append(candidate.claimed_at or now)
     return verdict

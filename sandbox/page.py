@@ -184,27 +184,28 @@ def _title(received: Received) -> str:
 def _push(received: Received) -> Html:
     local = received.received_at.astimezone()
     hidden = _visibility(received)
-    shown: list[Html | None] = [
+    words = [
         element("p", received.subject or None, class_="push-title") if received.subject else None,
         element("p", received.text, class_="push-body") if received.text else None,
     ]
-    if hidden:
-        shown = [element("p", hidden, class_="push-body", lang="en-GB")]
-    elif not any(shown):
-        shown = [element("p", "Data only: a phone shows nothing.", class_="push-body", lang="en-GB")]
+    language = language_of(received)
+    if not any(words):
+        words = [element("p", "Data only: a phone shows nothing.", class_="push-body", lang="en-GB")]
+    locked: list[Html | None] = [element("p", hidden, class_="push-body", lang="en-GB")] if hidden else words
     return element(
         "div",
         element("p", element("time", f"{local:%H:%M}", datetime=local.isoformat()), class_="clock"),
         element("p", f"{local:%A} {local.day} {local:%B}", class_="day"),
-        element(
-            "div",
-            element("p", element("span", "A", class_="app", aria_hidden="true"), "Clinic app", class_="push-app"),
-            *shown,
-            class_="bubble",
-            lang=None if hidden else language_of(received),
-        ),
+        _bubble(locked, language=None if hidden else language),
+        element("p", "Once unlocked", class_="unlocked") if hidden else None,
+        _bubble(words, language=language) if hidden else None,
         class_="lock-screen",
     )
+
+
+def _bubble(words: list[Html | None], *, language: str | None) -> Html:
+    app = element("p", element("span", "A", class_="app", aria_hidden="true"), "Clinic app", class_="push-app")
+    return element("div", app, *words, class_="bubble", lang=language)
 
 
 def _sms(received: Received) -> Html:

@@ -1,6 +1,6 @@
 """The standing cast and the fixed `now`; what the suite needs of the database. Nothing else."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,7 +35,7 @@ def _flush_knows_the_guards() -> Iterator[None]:
     """Emptying tables after a test of several transactions is the one write that no entry announces."""
     original = BaseDatabaseOperations.execute_sql_flush
 
-    def flush(self: BaseDatabaseOperations, sql_list: Sequence[str]) -> None:
+    def flush(self: BaseDatabaseOperations, sql_list: Iterable[str]) -> None:
         connection = self.connection
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             if connection.vendor == "postgresql":

@@ -89,11 +89,11 @@ class Number(IntEnum):
     ONE = 1
 
 
-class Mapping(dict):  # type: ignore[type-arg] # any will do
+class Mapping(dict):
     """A subclass could show itself in another order."""
 
 
-class Sequence(list):  # type: ignore[type-arg] # any will do
+class Sequence(list):
     """A subclass could show other items."""
 
 

@@ -10,7 +10,7 @@ from backend.audit.actors import Actor, ActorKind, system_actor
 from backend.consent.operations import Expression, give_consent
 from backend.consent.queries import latest_notices
 from backend.patients.models import ContactPoint
-from backend.patients.operations import attest_contact_point, import_records, register_device
+from backend.patients.operations import RowOutcome, attest_contact_point, import_records, register_device
 from backend.patients.queries import find_patient_by_identifier
 from backend.patients.sources.records import Identifier, OccasionRecord, PatientRecord, Reference, Telecom, Where
 from backend.policy.vocabulary import Channel, Language, Method
@@ -68,7 +68,7 @@ def make_patient(
         active=True,
     )
     counts = import_records(clinic_id=clinic_id, records=[record], source="test", actor=system_actor(), now=now)
-    assert counts.rows["refused"] == 0
+    assert counts.rows[RowOutcome.REFUSED] == 0
     patient_id = find_patient_by_identifier(clinic_id=clinic_id, system=IPP, value=ipp)
     assert patient_id is not None
     patient = PatientInTest(patient_id, clinic_id, ipp)

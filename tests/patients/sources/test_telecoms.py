@@ -1,5 +1,6 @@
 import pytest
 
+from backend.patients.sources.reasons import Why
 from backend.patients.sources.telecoms import keep_once, normalise_email, normalise_phone, read_contact, region_of
 
 
@@ -115,7 +116,7 @@ def test_the_country_of_an_address_says_how_numbers_are_meant(country, region):
 
 
 def test_the_same_number_twice_is_kept_once_and_the_usable_one_wins():
-    old = read_contact("0639981234", kind="phone", field="telecom[0]", region="FR", stopped="contact_ended")
+    old = read_contact("0639981234", kind="phone", field="telecom[0]", region="FR", stopped=Why.CONTACT_ENDED)
     new = read_contact("+33 6 39 98 12 34", kind="phone", field="telecom[1]", region="FR")
 
     telecoms, problems = keep_once([old, new])

@@ -461,16 +461,13 @@ def _found(clinic: ClinicFacts, asked: dict[str, Any]) -> list[PatientFacts]:
         given = asked["identifier"]
         found = find_patient_by_identifier(clinic_id=clinic.id, system=given["system"], value=given["value"])
         return [] if found is None else list(patients_by_id([found]).values())
-    if "phone" in asked:
-        asked = {"phone": normalise_phone(asked["phone"], clinic.country).value}
-    elif "email" in asked:
-        asked = {"email": normalise_email(asked["email"]).value}
     return find_patients(clinic_id=clinic.id, **asked)
 
 
 def _listed(view: ClinicEndpoint, rows: list[PatientFacts], *, reason: str) -> list[dict[str, Any]]:
     """Names and birth dates of a list, under an entry that every patient on it can find."""
-    living = [row.id for row in rows if not row.is_erased]
+    living = [one.id for one in patients_by_id([row.id for row in rows]).values() if not one.is_erased]
+    living.sort()
     with record(
         Action.PATIENTS_LISTED,
         by=view.actor,

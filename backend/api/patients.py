@@ -24,7 +24,7 @@ from backend.errors import DomainError, InvalidInput
 from backend.patients.models import OccasionKind
 from backend.patients.operations import RowOutcome, attest_contact_point, import_records
 from backend.patients.operations.contact_points import HOWS
-from backend.patients.operations.importing import SOURCE_ID, ImportRow
+from backend.patients.operations.intake import SOURCE_ID, ImportRow
 from backend.patients.queries import (
     PatientFacts,
     PatientProfile,

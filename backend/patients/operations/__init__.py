@@ -11,7 +11,8 @@ from backend.patients.operations.contact_points import (
     remove_device,
     verify_contact_point,
 )
-from backend.patients.operations.importing import ImportCounts, ImportRow, RowOutcome, import_records
+from backend.patients.operations.importing import ImportCounts, import_records
+from backend.patients.operations.intake import ImportRow, RowOutcome
 
 __all__ = [
     "CodeRefused",

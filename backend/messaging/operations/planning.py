@@ -183,15 +183,15 @@ def _still_open(decided: Sequence[tuple[Message, Choice]]) -> list[tuple[Message
     return [(row, going[row.id]) for row in rows if _is_open(row)]
 
 
-def cancel_changed_messages(*, clinic_id: UUID, actor: Actor, now: datetime) -> int:
+def cancel_changed_messages(*, clinic_id: UUID, actor: Actor, now: datetime, at_once: int = AT_ONCE) -> int:
     """Cancel what was planned around an occasion that was moved or cancelled since; how many."""
     cancelled = 0
-    while piece := _cancel_some(clinic_id=clinic_id, actor=actor, now=now):
+    while piece := _cancel_some(clinic_id=clinic_id, actor=actor, now=now, at_once=at_once):
         cancelled += piece
     return cancelled
 
 
-def _cancel_some(*, clinic_id: UUID, actor: Actor, now: datetime) -> int:
+def _cancel_some(*, clinic_id: UUID, actor: Actor, now: datetime, at_once: int) -> int:
     as_planned = Q(occasion__starts_at=F("occasion_starts_at")) & reduce(
         or_, (Q(occasion__kind=kind, occasion__status__in=statuses) for kind, statuses in STANDS.items())
     )
@@ -202,7 +202,7 @@ def _cancel_some(*, clinic_id: UUID, actor: Actor, now: datetime) -> int:
             .exclude(as_planned)
             .order_by("id")
             .select_for_update(skip_locked=True, of=("self",))
-            .values_list("id", "patient_id")[:AT_ONCE]
+            .values_list("id", "patient_id")[:at_once]
         )
         if not changed:
             return 0

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backend import clock
+from backend.api import examples
 from backend.api.endpoints import MeEndpoint, PatientEndpoint, page
 from backend.api.fields import (
     ChannelList,
@@ -231,7 +232,7 @@ class MyConsents(MeEndpoint):
         refuse_unknown(request)
         return page(_states(self.clinic, self.patient))
 
-    @extend_schema(request=MySayingInput, responses={201: SaidOutput})
+    @extend_schema(request=MySayingInput, responses={201: SaidOutput}, examples=[examples.SAY_YES, examples.WITHDRAW])
     @idempotent
     def post(self, request: Request) -> Response:
         """Say yes, no, or no longer. After a withdrawal the answer says whether anything can still arrive."""
@@ -272,7 +273,11 @@ class PatientConsents(PatientEndpoint):
             states = _states(self.clinic, self.patient)
         return Response({"results": states, "events": EventOutput(events, many=True).data, "next": None})
 
-    @extend_schema(request=StaffSayingInput, responses={201: SaidOutput})
+    @extend_schema(
+        request=StaffSayingInput,
+        responses={201: SaidOutput},
+        examples=[examples.TAKE_DOWN, examples.TAKE_DOWN_ALOUD, examples.WITHDRAW],
+    )
     @idempotent
     def post(self, request: Request, **_path: object) -> Response:
         """Take down what the patient said on paper or aloud, with its evidence."""

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backend import clock
+from backend.api import examples
 from backend.api.endpoints import ClinicEndpoint
 from backend.api.fields import Output, choice_of
 from backend.api.languages import spoken_language
@@ -53,6 +54,7 @@ class FhirImport(ClinicEndpoint):
             "application/json": {"type": "object", "properties": {"resourceType": {"type": "string"}}},
         },
         responses=ImportOutput,
+        examples=[examples.IMPORT],
     )
     def post(self, request: Request, **_path: object) -> Response:
         """Take over a Bundle or a single resource. The same again changes nothing, so no idempotency key is needed."""

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backend import clock
+from backend.api import examples
 from backend.api.endpoints import MeEndpoint, page
 from backend.api.fields import Choice, Input, NothingInput, Output, Text, choice_of
 from backend.api.idempotency import idempotent
@@ -243,7 +244,7 @@ class MyDevices(MeEndpoint):
         refuse_unknown(request)
         return page([DeviceOutput(point).data for point in _devices(self.patient.id)])
 
-    @extend_schema(request=DeviceInput, responses={201: DeviceOutput})
+    @extend_schema(request=DeviceInput, responses={201: DeviceOutput}, examples=[examples.SIGN_IN])
     @idempotent
     def post(self, request: Request) -> Response:
         """Sign a device in. A device belongs to one patient at a time; the same again answers with the same id."""

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backend import clock
+from backend.api import examples
 from backend.api.endpoints import ClinicEndpoint, PatientEndpoint, living_patient, page
 from backend.api.fields import Choice, Day, Id, Input, Line, Moment, Output, Text, choice_of
 from backend.api.idempotency import idempotent
@@ -231,7 +232,7 @@ class Patients(ClinicEndpoint):
         shown, after = next_page(rows, limit, lambda row: (row.id,))
         return page(_listed(self, shown, reason="list"), next_cursor=after)
 
-    @extend_schema(request=PatientInput, responses={201: CreatedOutput})
+    @extend_schema(request=PatientInput, responses={201: CreatedOutput}, examples=[examples.ENTER])
     @idempotent
     def post(self, request: Request, slug: str) -> Response:
         """Enter a patient. Nobody is contacted by this: contact points are used once they are verified or attested."""
@@ -251,7 +252,7 @@ class PatientSearch(ClinicEndpoint):
     permission_classes = [StaffOnly]
     tag = "patients"
 
-    @extend_schema(request=SearchInput, responses=PatientsPage)
+    @extend_schema(request=SearchInput, responses=PatientsPage, examples=[examples.FIND])
     def post(self, request: Request, **_path: object) -> Response:
         """By exact family name, telephone number, e-mail address or identifier; at most 50. Looking is recorded."""
         asked = SearchInput.read(request)

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backend import clock
-from backend.api import etags
+from backend.api import etags, examples
 from backend.api.endpoints import Endpoint, MeEndpoint, PatientEndpoint
 from backend.api.fields import (
     ChannelList,
@@ -143,7 +143,7 @@ class _Preferences(Endpoint):
             return Response(status=304, headers={"ETag": tag})
         return Response(preferences_on_the_wire(row, self.clinic), headers={"ETag": tag})
 
-    @extend_schema(request=PreferencesInput, responses=PreferencesOutput)
+    @extend_schema(request=PreferencesInput, responses=PreferencesOutput, examples=[examples.PREFER])
     def patch(self, request: Request, **_path: object) -> Response:
         """Change some of it. Needs If-Match with the ETag that was read: 428 without, 412 where another one stands."""
         reader = PreferencesInput(data=request.data)

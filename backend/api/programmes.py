@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backend import clock
-from backend.api import etags
+from backend.api import etags, examples
 from backend.api.endpoints import ClinicEndpoint, page
 from backend.api.explaining import ReasonOutput, reasons_on_the_wire
 from backend.api.fields import (
@@ -191,7 +191,7 @@ class Programmes(ClinicEndpoint):
         refuse_unknown(request)
         return page([programme_on_the_wire(row) for row in programmes_of(self.clinic.id)])
 
-    @extend_schema(request=ProgrammeInput, responses={201: ProgrammeOutput})
+    @extend_schema(request=ProgrammeInput, responses={201: ProgrammeOutput}, examples=[examples.WRITE])
     @idempotent
     def post(self, request: Request, slug: str) -> Response:
         """Write a programme, as a draft: it sends nothing before it was approved and started."""

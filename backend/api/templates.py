@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backend import clock
+from backend.api import examples
 from backend.api.endpoints import ClinicEndpoint, page
 from backend.api.fields import Input, Output, Slug, Text, choice_of
 from backend.api.idempotency import idempotent
@@ -90,7 +91,7 @@ class Templates(ClinicEndpoint):
         templates = latest_templates(self.clinic.id)
         return page([template_on_the_wire(templates[slug]) for slug in sorted(templates)])
 
-    @extend_schema(request=TemplateInput, responses={201: TemplateVersionOutput})
+    @extend_schema(request=TemplateInput, responses={201: TemplateVersionOutput}, examples=[examples.PUBLISH])
     @idempotent
     def post(self, request: Request, **_path: object) -> Response:
         """Publish the next version. Words that could not be filled are refused, with the field."""

@@ -360,8 +360,11 @@ def _sentences(
         sentences.append(_consent_sentence(event, clinic, language))
     elif not purpose.requires_consent:
         sentences.append("Cette finalité ne demande pas d’accord." if french else "This purpose needs no consent.")
-    order = ", ".join(CHANNELS[one][language] for one in preferences.channel_order)
-    sentences.append(f"Ordre des canaux choisi : {order}." if french else f"The channels in the order chosen: {order}.")
+    if preferences.version:
+        order = ", ".join(CHANNELS[one][language] for one in preferences.channel_order)
+        sentences.append(
+            f"Canaux, dans l’ordre choisi : {order}." if french else f"Channels, in the order chosen: {order}."
+        )
     verdict = message.verdict
     if verdict is None:
         return sentences
@@ -369,7 +372,9 @@ def _sentences(
     if verdict.until is not None:
         until = _moment(verdict.until, clinic, language)
         sentences.append(f"Pas avant le {until}." if french else f"Not before {until}.")
-    if verdict.remedies:
+    if verdict.remedies == (Remedy.NONE,):
+        sentences.append(remedy_sentence(Remedy.NONE, language))
+    elif verdict.remedies:
         remedies = " ".join(remedy_sentence(remedy, language) for remedy in verdict.remedies)
         sentences.append(
             f"Ce qui changerait la réponse : {remedies}" if french else f"What would change this: {remedies}"
@@ -383,9 +388,11 @@ def _consent_sentence(event: EventRow, clinic: ClinicFacts, language: Language) 
     said, how = DECISIONS[event.decision][language], METHODS[event.method][language]
     if language is Language.FRENCH:
         notice = "" if event.notice_version is None else f" (notice, version {event.notice_version})"
-        return f"{said} le {day} {how}{notice}."
+        together = ", avec un représentant" if "representative" in event.expressed_by else ""
+        return f"{said} le {day} {how}{together}{notice}."
     notice = "" if event.notice_version is None else f" (notice version {event.notice_version})"
-    return f"{said} on {day} {how}{notice}."
+    together = ", together with a representative" if "representative" in event.expressed_by else ""
+    return f"{said} on {day} {how}{together}{notice}."
 
 
 def _moment(at: datetime, clinic: ClinicFacts, language: Language) -> str:

@@ -180,6 +180,17 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Ce moyen de contact n’est pas utilisable : corrigez-le d’abord.",
         "This contact point can not be used: correct it first.",
     ),
+    "said_meanwhile": _both(
+        "Autre chose vient d’être dit à ce sujet : relisez, puis redemandez.",
+        "Something else was said about this meanwhile: read again, and ask again.",
+    ),
+    "purpose_exists": _both(
+        "Une finalité porte déjà ce nom court.", "There is a purpose with this short name already."
+    ),
+    "clinic_exists": _both(
+        "Un établissement porte déjà ce nom court.", "There is a clinic with this short name already."
+    ),
+    "source_refused": _both("Il n’y a rien à importer.", "There is nothing here that could be imported."),
     "patient_exists": _both(
         "Un patient porte déjà l’un de ces identifiants.", "A patient already has one of these identifiers."
     ),

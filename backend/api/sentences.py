@@ -181,8 +181,8 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "This contact point can not be used: correct it first.",
     ),
     "said_meanwhile": _both(
-        "Autre chose vient d’être dit à ce sujet : relisez, puis redemandez.",
-        "Something else was said about this meanwhile: read again, and ask again.",
+        "Le patient a dit autre chose depuis : redemandez-lui.",
+        "The patient has said something else since then: ask again.",
     ),
     "purpose_exists": _both(
         "Une finalité porte déjà ce nom court.", "There is a purpose with this short name already."

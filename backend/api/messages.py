@@ -62,6 +62,9 @@ class MyMessageOutput(Output):
     settled_at = Moment(allow_null=True)
     subject = serializers.CharField(allow_null=True)
     text = serializers.CharField(allow_null=True)
+    full_text = serializers.CharField(
+        allow_null=True, help_text="The whole message, where a lock screen was shown a discreet form of it."
+    )
     why = ShortWhyOutput()
 
 
@@ -222,6 +225,7 @@ def my_messages_on_the_wire(rows: list[MessageRow], clinic: ClinicFacts, entry: 
                     "why": why[row.id],
                     "subject": texts.get(row.id, nothing).get("subject"),
                     "text": texts.get(row.id, nothing).get("text"),
+                    "full_text": texts.get(row.id, nothing).get("full_text"),
                 }
             ).data
         )

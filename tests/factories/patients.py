@@ -137,8 +137,9 @@ def consent(
     channels: Sequence[Channel],
     now: datetime,
     language: Language = Language.FRENCH,
+    representatives: tuple[UUID, ...] = (),
 ) -> None:
-    """The patient says yes in the app."""
+    """The patient says yes in the app, a child together with a representative."""
     version = latest_notices(patient.clinic_id)[language].version
     give_consent(
         clinic_id=patient.clinic_id,
@@ -148,7 +149,10 @@ def consent(
         notice_version=version,
         language=language,
         expression=Expression(
-            method=Method.APP, occurred_at=now, evidence={"notice_version": version, "initial_state": "off"}
+            method=Method.APP,
+            occurred_at=now,
+            evidence={"notice_version": version, "initial_state": "off"},
+            representatives=representatives,
         ),
         actor=patient.actor,
         now=now,

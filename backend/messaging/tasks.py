@@ -6,8 +6,9 @@ from celery import shared_task
 from django.conf import settings
 
 from backend import clock
-from backend.messaging import delivery, operations
+from backend.messaging import delivery, operations, outcomes
 from backend.messaging.configured import configured_carriers
+from backend.messaging.held import Pace
 
 MOST_PER_TICK = 5_000
 
@@ -15,7 +16,7 @@ MOST_PER_TICK = 5_000
 @shared_task(name="backend.messaging.tasks.deliver_due_messages")
 def deliver_due_messages(**_later: Any) -> None:
     """Hand over what is due."""
-    pace = delivery.Pace(
+    pace = Pace(
         batch=settings.ACCORD_BATCH_SIZE, lease=settings.ACCORD_LEASE_SECONDS, call=settings.ACCORD_CALL_SECONDS
     )
     delivery.deliver_due_messages(now=clock.now(), carriers=configured_carriers(), pace=pace, at_most=MOST_PER_TICK)
@@ -24,7 +25,7 @@ def deliver_due_messages(**_later: Any) -> None:
 @shared_task(name="backend.messaging.tasks.reconcile_attempts")
 def reconcile_attempts(**_later: Any) -> None:
     """Put in doubt what nobody answered for."""
-    delivery.reconcile_attempts(now=clock.now())
+    outcomes.reconcile_attempts(now=clock.now())
 
 
 @shared_task(name="backend.messaging.tasks.plan_checks")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from backend.messaging.carriers.base import Carrier, OutboundMessage, Outcome
     from backend.messaging.carriers.registry import CarrierSettings
-    from backend.messaging.delivery import Pace
+    from backend.messaging.held import Pace
     from backend.policy.vocabulary import Channel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -115,7 +115,8 @@ def main() -> None:
 
     django.setup()
     from backend.messaging.carriers.registry import CarrierSettings, build_carriers  # noqa: PLC0415 - as above
-    from backend.messaging.delivery import Pace, deliver_due_messages  # noqa: PLC0415 - as above
+    from backend.messaging.delivery import deliver_due_messages  # noqa: PLC0415 - as above
+    from backend.messaging.held import Pace  # noqa: PLC0415 - as above
 
     told = json.loads(sys.argv[1])
     carriers: Mapping[Channel, Any] = build_carriers(CarrierSettings(**told["carriers"]))

@@ -7,7 +7,9 @@ import pytest
 
 from backend.audit.actors import system_actor
 from backend.messaging.carriers.base import InDoubt
-from backend.messaging.delivery import Delivered, Pace, claim, deliver_due_messages, fill, gate, hand_over
+from backend.messaging.delivery import claim, deliver_due_messages, gate, hand_over
+from backend.messaging.filling import fill
+from backend.messaging.held import Delivered, Pace
 from backend.messaging.models import Message
 from backend.policy.contact import FrequencyCap
 from backend.policy.vocabulary import Channel, MessageState

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from backend.attempts.models import Attempt
+from backend.attempts.operations import MARGIN_SECONDS
 from backend.audit.actions import Action
 from backend.audit.actors import system_actor
 from backend.audit.keys import destroy_subject_keys
@@ -17,18 +18,11 @@ from backend.messaging.carriers.base import (
     Receipt,
     TemporaryFailure,
 )
-from backend.messaging.delivery import (
-    MARGIN_SECONDS,
-    Delivered,
-    Pace,
-    claim,
-    deliver_due_messages,
-    fill,
-    gate,
-    hand_over,
-    reconcile_attempts,
-)
+from backend.messaging.delivery import claim, deliver_due_messages, gate, hand_over
+from backend.messaging.filling import fill
+from backend.messaging.held import Delivered, Pace
 from backend.messaging.models import Message
+from backend.messaging.outcomes import reconcile_attempts
 from backend.patients.models import ContactPoint
 from backend.policy.vocabulary import Channel, MessageState
 from backend.programmes.operations import plan_programmes

@@ -7,8 +7,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from backend.audit.actors import system_actor
-from backend.messaging.delivery import Delivered, claim, fill, gate
+from backend.messaging.delivery import claim, gate
+from backend.messaging.filling import fill
 from backend.messaging.gate import candidate_of, decide_all
+from backend.messaging.held import Delivered
 from backend.messaging.models import Message
 from backend.patients.queries import contact_points_of, patients_by_id
 from backend.policy.vocabulary import Channel

@@ -14,19 +14,12 @@ from backend.audit.actors import system_actor
 from backend.consent.models import ConsentEvent
 from backend.consent.operations import withdraw_consent
 from backend.messaging.carriers.base import InDoubt
-from backend.messaging.delivery import (
-    Delivered,
-    Pace,
-    claim,
-    deliver_due_messages,
-    fill,
-    gate,
-    hand_over,
-    reconcile_attempts,
-    settle,
-)
+from backend.messaging.delivery import claim, deliver_due_messages, gate, hand_over
+from backend.messaging.filling import fill
 from backend.messaging.gate import candidate_of, decide_all
+from backend.messaging.held import Delivered, Pace
 from backend.messaging.models import Message
+from backend.messaging.outcomes import reconcile_attempts, settle
 from backend.policy.vocabulary import Channel, MessageState, Method
 from backend.programmes.operations import plan_programmes
 from sandbox import Fault

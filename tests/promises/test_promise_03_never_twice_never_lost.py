@@ -14,8 +14,10 @@ from backend.attempts.models import Attempt
 from backend.audit.actions import Action
 from backend.audit.actors import system_actor
 from backend.audit.recording import record
-from backend.messaging.delivery import Pace, claim, deliver_due_messages, reconcile_attempts
+from backend.messaging.delivery import claim, deliver_due_messages
+from backend.messaging.held import Pace
 from backend.messaging.models import Message
+from backend.messaging.outcomes import reconcile_attempts
 from backend.policy.vocabulary import Channel, MessageState
 from backend.programmes.operations import plan_programmes
 from backend.vault.identifiers import new_id

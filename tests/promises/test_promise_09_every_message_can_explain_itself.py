@@ -13,7 +13,8 @@ from backend.audit.recording import record
 from backend.consent.operations import withdraw_consent
 from backend.consent.queries import events_by_id
 from backend.messaging.carriers.base import FailureCode, InDoubt, PermanentFailure, Receipt
-from backend.messaging.delivery import Pace, deliver_due_messages
+from backend.messaging.delivery import deliver_due_messages
+from backend.messaging.held import Pace
 from backend.messaging.models import Message
 from backend.messaging.queries import count_by_state, messages_of, reveal_sent_texts
 from backend.policy.contact import RULES_VERSION

@@ -8,8 +8,10 @@ import pytest
 from backend.audit.actors import system_actor
 from backend.errors import DomainError
 from backend.messaging.carriers.base import FailureCode, InDoubt, PermanentFailure, Receipt, TemporaryFailure
-from backend.messaging.delivery import Pace, deliver_due_messages, reconcile_attempts
+from backend.messaging.delivery import deliver_due_messages
+from backend.messaging.held import Pace
 from backend.messaging.models import Message
+from backend.messaging.outcomes import reconcile_attempts
 from backend.patients.models import ContactKind
 from backend.patients.operations import (
     add_contact_point,

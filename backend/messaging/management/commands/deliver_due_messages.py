@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 from backend import clock
 from backend.messaging import delivery
 from backend.messaging.configured import configured_carriers
+from backend.messaging.held import Pace
 
 
 class Command(BaseCommand):
@@ -22,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run."""
-        pace = delivery.Pace(
+        pace = Pace(
             batch=settings.ACCORD_BATCH_SIZE, lease=settings.ACCORD_LEASE_SECONDS, call=settings.ACCORD_CALL_SECONDS
         )
         done = delivery.deliver_due_messages(

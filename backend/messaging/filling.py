@@ -1,0 +1,143 @@
+"""Step 3, render: what a batch reveals, under the entry of its claim, and the words made of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from backend.audit.actors import Actor
+from backend.audit.recording import Entry
+from backend.clinics.queries import ClinicFacts, get_clinic
+from backend.messaging.carriers.base import (
+    FailureCode,
+    OutboundMessage,
+    PermanentFailure,
+)
+from backend.messaging.held import (
+    Delivered,
+    Ended,
+    Held,
+    Unprepared,
+    one_by_one_if_need_be,
+)
+from backend.messaging.operations.checks import CHECK_STEP
+from backend.messaging.outcomes import settle
+from backend.messaging.queries import words_of
+from backend.messaging.rendering import TemplateRefused, Words, render
+from backend.messaging.values import template_values
+from backend.patients.queries import (
+    ContactPointRow,
+    OccasionWords,
+    PatientProfile,
+    contact_points_by_id,
+    reveal_codes,
+    reveal_contact_values,
+    reveal_occasions,
+    reveal_profiles,
+)
+from backend.policy.vocabulary import Channel, Language, Tone
+from backend.preferences.queries import PreferenceRow, preferences_of
+
+
+def fill(allowed: Sequence[Held], *, entry: Entry, now: datetime, actor: Actor, done: Delivered) -> list[Held]:
+    """Reveal what the words need, under the claim's entry, and fill them."""
+    if not allowed:
+        return []
+    filled = one_by_one_if_need_be(allowed, lambda several: _filled(several, entry=entry))
+    unfit: list[tuple[Held, Ended]] = [
+        (held, filled.get(held.attempt_id, Unprepared()))
+        for held in allowed
+        if filled.get(held.attempt_id, Unprepared()) is not None
+    ]
+    settle(unfit, carriers={}, now=now, actor=actor, done=done)
+    return [held for held in allowed if held.outbound is not None]
+
+
+def _filled(batch: Sequence[Held], *, entry: Entry) -> dict[UUID, PermanentFailure | None]:
+    """None for each attempt whose message is ready; a template that can not be filled never can."""
+    inside = _Words.gathered(batch, entry=entry)
+    filled: dict[UUID, PermanentFailure | None] = {}
+    for held in batch:
+        try:
+            inside.fill(held)
+        except TemplateRefused:
+            filled[held.attempt_id] = PermanentFailure(FailureCode.CONTENT_REFUSED)
+        else:
+            filled[held.attempt_id] = None
+    return filled
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Everything that is revealed for one batch, with a number of queries that does not depend on its size."""
+
+    variants: dict[UUID, dict[tuple[Channel, Language, Tone], Words]]
+    profiles: dict[UUID, PatientProfile]
+    addresses: dict[UUID, str]
+    points: dict[UUID, ContactPointRow]
+    occasions: dict[UUID, OccasionWords]
+    codes: dict[UUID, str]
+    preferences: dict[UUID, PreferenceRow]
+    clinics: dict[UUID, ClinicFacts]
+
+    @classmethod
+    def gathered(cls, batch: Sequence[Held], *, entry: Entry) -> "_Words":
+        messages = [held.message for held in batch]
+        points = {message.contact_point_id for message in messages if message.contact_point_id is not None}
+        patients = {message.patient_id for message in messages}
+        versions = {message.template_version_id for message in messages if message.template_version_id is not None}
+        return cls(
+            variants=words_of(versions),
+            profiles=reveal_profiles(patients, entry=entry),
+            addresses=reveal_contact_values(points, entry=entry),
+            points=contact_points_by_id(points),
+            occasions=reveal_occasions(
+                {message.occasion_id for message in messages if message.occasion_id is not None}, entry=entry
+            ),
+            codes=reveal_codes(
+                {
+                    one.contact_point_id
+                    for one in messages
+                    if one.step == CHECK_STEP and one.contact_point_id is not None
+                },
+                entry=entry,
+            ),
+            preferences=preferences_of(patients),
+            clinics={one: get_clinic(one) for one in {message.clinic_id for message in messages}},
+        )
+
+    def fill(self, held: Held) -> None:
+        message = held.message
+        own = self.variants.get(message.template_version_id, {}) if message.template_version_id else {}
+        words = own.get((held.channel, Language(message.language), Tone(message.tone)))
+        patient = self.profiles.get(message.patient_id)
+        point = self.points.get(message.contact_point_id) if message.contact_point_id else None
+        address = self.addresses.get(point.id) if point is not None else None
+        if words is None or patient is None or point is None or not address:
+            raise TemplateRefused
+        preferences = self.preferences.get(message.patient_id) or PreferenceRow()
+        clinic = self.clinics[message.clinic_id]
+        values = template_values(
+            patient=patient,
+            clinic=clinic,
+            occasion=self.occasions.get(message.occasion_id) if message.occasion_id is not None else None,
+            language=words.language,
+            time_zone=clinic.time_zone,
+            for_child=point.representative_id is not None,
+            code=self.codes.get(point.id, ""),
+        )
+        if message.step == CHECK_STEP and not values["code"]:
+            # The code was used or replaced meanwhile: there is nothing left to send.
+            raise TemplateRefused
+        held.rendered = render(words, values, discreet=preferences.discreet)
+        held.outbound = OutboundMessage(
+            message_id=message.id,
+            channel=held.channel,
+            to=address,
+            language=words.language,
+            text=held.rendered.text,
+            subject=held.rendered.subject,
+            html=held.rendered.html,
+            sender_name=clinic.discreet_name,
+            reference=str(message.id),
+        )

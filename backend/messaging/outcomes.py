@@ -1,0 +1,257 @@
+"""Step 5, record: what came of each call is judged and stored, with its entry; and what nobody answered for."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+
+from backend.attempts.operations import (
+    AttemptOutcome,
+    close_attempts,
+    expired_attempts,
+)
+from backend.audit.actions import Action
+from backend.audit.actors import Actor, system_actor
+from backend.audit.recording import Draft
+from backend.messaging.carriers.base import (
+    Carrier,
+    InDoubt,
+    PermanentFailure,
+    Receipt,
+    TemporaryFailure,
+)
+from backend.messaging.held import (
+    DATABASE_GONE,
+    Delivered,
+    Ended,
+    Held,
+    Unprepared,
+    draft_about,
+    said,
+    verdict_record,
+    where,
+)
+from backend.messaging.models import Message
+from backend.messaging.operations.checks import CHECK_STEP
+from backend.patients.entries import record_about_patients
+from backend.policy.vocabulary import Channel, MessageState
+
+log = logging.getLogger("accord.delivery")
+
+MOST_TRIES: Final = 5
+FIRST_RETRY: Final = timedelta(minutes=1)
+LONGEST_RETRY: Final = timedelta(days=1)
+RELEASE_DELAY: Final = timedelta(seconds=5)
+LONGEST_REFERENCE: Final = 200
+LEASE_TOO_SHORT: Final = "lease_too_short"
+LEASE_RAN_OUT: Final = "lease_ran_out"
+NOT_PREPARED: Final = "not_prepared"
+
+
+def settle(
+    outcomes: Iterable[tuple[Held, Ended]],
+    *,
+    carriers: Mapping[Channel, Carrier],
+    now: datetime,
+    actor: Actor,
+    done: Delivered,
+) -> None:
+    """Store what came of each call, and its entry. An attempt that was taken away meanwhile is not overwritten.
+
+    What can not be stored with the others is stored alone, and then without its words: that it was sent matters most.
+    """
+    judged = [_judge(held, outcome, carriers) for held, outcome in outcomes]
+    if not judged:
+        return
+    try:
+        _store_all(judged, now=now, actor=actor, done=done)
+    except DATABASE_GONE:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to one message
+        log.error("%d outcomes are stored one by one: %s", len(judged), type(error).__name__)  # noqa: TRY400 - a traceback may hold personal data
+        for one in judged:
+            _store_alone(one, now=now, actor=actor, done=done)
+
+
+def _store_all(judged: Sequence["_Judged"], *, now: datetime, actor: Actor, done: Delivered) -> None:
+    with record_about_patients([one.draft for one in judged], by=actor, now=now, writes_sealed=True):
+        ours = close_attempts(((one.held.attempt_id, one.attempt) for one in judged), now=now)
+        stored = [one for one in judged if one.held.attempt_id in ours]
+        for one in stored:
+            _store(one, now=now)
+    done.counts.update(one.state for one in stored)
+
+
+def _store_alone(one: "_Judged", *, now: datetime, actor: Actor, done: Delivered) -> None:
+    for form in (one, replace(one, sent_text=None, reference="")):
+        try:
+            _store_all([form], now=now, actor=actor, done=done)
+        except DATABASE_GONE:
+            raise
+        except Exception as error:  # noqa: BLE001 - the attempt stays open, and is in doubt once its lease is over
+            log.error("the outcome of attempt %s was not stored: %s", one.held.attempt_id, type(error).__name__)  # noqa: TRY400 - as above
+        else:
+            return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    held: Held
+    state: MessageState
+    attempt: AttemptOutcome
+    draft: Draft
+    reference: str = ""
+    failure: str = ""
+    retry_after: timedelta | None = None
+    carrier: str = ""
+    sent_text: dict[str, str] | None = None
+    counts_as_try: bool = True
+
+
+def _judge(held: Held, outcome: Ended, carriers: Mapping[Channel, Carrier]) -> _Judged:
+    carrier = carriers[held.channel].name if held.channel in carriers else "none"
+    match outcome:
+        case Receipt(reference):
+            return _judged_sent(held, carrier, reference)
+        case InDoubt():
+            draft = draft_about(held, Action.MESSAGE_IN_DOUBT, attempt=held.attempt_id, reason="no_answer")
+            return _Judged(
+                held=held,
+                state=MessageState.IN_DOUBT,
+                attempt=AttemptOutcome.IN_DOUBT,
+                draft=draft,
+                carrier=carrier,
+                failure="no_answer",
+                sent_text=_text_of(held),
+            )
+        case PermanentFailure(code):
+            return _judged_failed(held, carrier, code, retry_after=None)
+        case TemporaryFailure(code, retry_after):
+            return _judged_failed(held, carrier, code, retry_after=_delay(held, retry_after))
+        case Unprepared():
+            return _judged_failed(held, carrier, NOT_PREPARED, retry_after=_delay(held, None))
+        case _:
+            draft = _failure_draft(held, carrier, LEASE_TOO_SHORT, final=False)
+            return _Judged(
+                held=held,
+                state=MessageState.PLANNED,
+                attempt=AttemptOutcome.RELEASED,
+                draft=draft,
+                retry_after=RELEASE_DELAY,
+                counts_as_try=False,
+            )
+
+
+def _delay(held: Held, asked: float | None) -> timedelta:
+    """Twice as long each time, or as long as the carrier asks, within reason."""
+    own = FIRST_RETRY * (1 << max(held.message.tries - 1, 0))
+    theirs = timedelta(seconds=min(max(asked or 0.0, 0.0), LONGEST_RETRY.total_seconds()))
+    return min(max(own, theirs), LONGEST_RETRY)
+
+
+def _text_of(held: Held) -> dict[str, str] | None:
+    """What is kept of the words, for the patient to read again. A one-time code is not kept."""
+    if held.rendered is None or held.message.step == CHECK_STEP:
+        return None
+    words = held.rendered
+    return {"subject": words.subject, "text": words.text, "full_text": words.full_text}
+
+
+def _judged_sent(held: Held, carrier: str, reference: str) -> _Judged:
+    verdict = said(held)
+    draft = draft_about(
+        held,
+        Action.MESSAGE_HANDED_OVER,
+        attempt=held.attempt_id,
+        carrier=carrier,
+        consent_event=str(verdict.consent_event_id or "none"),
+        template_version=held.message.template_version_id,
+        rules=verdict.rules_version,
+        **where(held),
+    )
+    return _Judged(
+        held=held,
+        state=MessageState.SENT,
+        attempt=AttemptOutcome.SENT,
+        draft=draft,
+        carrier=carrier,
+        reference="".join(filter(str.isprintable, reference))[:LONGEST_REFERENCE],
+        sent_text=_text_of(held),
+    )
+
+
+def _judged_failed(held: Held, carrier: str, code: str, *, retry_after: timedelta | None) -> _Judged:
+    again = retry_after is not None and held.message.tries < MOST_TRIES
+    return _Judged(
+        held=held,
+        state=MessageState.PLANNED if again else MessageState.FAILED,
+        attempt=AttemptOutcome.FAILED,
+        draft=_failure_draft(held, carrier, str(code), final=not again),
+        carrier=carrier,
+        failure=str(code),
+        retry_after=retry_after if again else None,
+    )
+
+
+def _failure_draft(held: Held, carrier: str, code: str, *, final: bool) -> Draft:
+    return draft_about(
+        held,
+        Action.MESSAGE_FAILED,
+        attempt=held.attempt_id,
+        carrier=carrier,
+        code=code,
+        final="yes" if final else "no",
+    )
+
+
+def _store(one: _Judged, *, now: datetime) -> None:
+    row = one.held.message
+    row.state = one.state
+    row.verdict = verdict_record(one.held)
+    row.carrier, row.carrier_reference, row.failure = one.carrier, one.reference, one.failure
+    columns = ["state", "verdict", "carrier", "carrier_reference", "failure"]
+    if one.state is MessageState.PLANNED:
+        row.due_at, row.claimed_at = now + (one.retry_after or RELEASE_DELAY), None
+        columns += ["due_at", "claimed_at"]
+    else:
+        row.settled_at = now
+        columns.append("settled_at")
+    if not one.counts_as_try:
+        row.tries = max(row.tries, 1) - 1
+        columns.append("tries")
+    if one.sent_text is not None:
+        row.sent_text = one.sent_text
+        columns.append("sent_text")
+    row.save(update_fields=columns)
+
+
+def reconcile_attempts(*, now: datetime, actor: Actor | None = None, limit: int = 500) -> int:
+    """Put in doubt what was taken up and never answered for: its worker died or lost its lease. How many."""
+    actor = actor or system_actor("reconciliation")
+    with transaction.atomic():
+        # Behind the lock: whoever answers at this very moment is not contradicted by an entry.
+        expired = expired_attempts(limit=limit)
+        if not expired:
+            return 0
+        rows = Message.objects.filter(id__in=[message_id for _, message_id in expired])
+        whose = {one: (clinic, patient) for one, clinic, patient in rows.values_list("id", "clinic_id", "patient_id")}
+        drafts = [
+            Draft(
+                action=Action.MESSAGE_IN_DOUBT,
+                clinic_id=whose[message_id][0],
+                about=(whose[message_id][1],),
+                details={"message": message_id, "attempt": attempt_id, "reason": LEASE_RAN_OUT},
+            )
+            for attempt_id, message_id in expired
+        ]
+        with record_about_patients(drafts, by=actor, now=now):
+            closed = close_attempts(((attempt_id, AttemptOutcome.IN_DOUBT) for attempt_id, _ in expired), now=now)
+            doubtful = [message_id for attempt_id, message_id in expired if attempt_id in closed]
+            Message.objects.filter(id__in=doubtful, state=MessageState.HANDING_OVER).update(
+                state=MessageState.IN_DOUBT, failure=LEASE_RAN_OUT, settled_at=now
+            )
+    log.warning("%d messages are in doubt: their worker did not answer for them", len(closed))
+    return len(closed)

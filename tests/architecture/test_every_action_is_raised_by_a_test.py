@@ -4,6 +4,7 @@ import ast
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -79,10 +80,12 @@ class Stage:
             plan_programmes(now=self.now)
         deliver_due_messages(now=self.now + later, carriers=carriers_in_test(behaviour))
 
-    def get(self, path, *, role=Role.STAFF, actor=None):
+    def get(self, path, *, role=Role.STAFF, actor: Any = None):
+        account = (actor or self.manager).id
+        assert account is not None
         token = issue_account_token(
             clinic_id=self.clinic.id,
-            account_id=(actor or self.manager).id,
+            account_id=account,
             role=role,
             actor=system_actor(),
             now=self.now,
@@ -215,7 +218,7 @@ def stage(northgate, consenting, manager, dpo, now, settings):
 
 
 def everywhere():
-    counts = {}
+    counts: dict[Action, int] = {}
     for clinic_id in {SYSTEM, *AuditLog.objects.values_list("clinic_id", flat=True)}:
         for action, count in actions_recorded(clinic_id).items():
             counts[action] = counts.get(action, 0) + count

@@ -66,9 +66,12 @@ def test_a_member_of_one_clinic_is_nobody_in_another(northgate, southbank, now):
     doctor = make_member(northgate.id, "somebody@northgate", now=now, is_health_professional=True)
     officer = make_member(northgate.id, "officer@northgate", now=now, role=MembershipRole.DPO)
 
-    assert find_membership(account_id=doctor.id, clinic_id=northgate.id).is_health_professional
-    assert find_membership(account_id=officer.id, clinic_id=northgate.id).role is MembershipRole.DPO
-    assert find_membership(account_id=doctor.id, clinic_id=southbank.id) is None
+    def membership(actor, clinic):
+        return find_membership(account_id=actor.id, clinic_id=clinic.id)
+
+    assert membership(doctor, northgate).is_health_professional
+    assert membership(officer, northgate).role is MembershipRole.DPO
+    assert membership(doctor, southbank) is None
 
 
 def test_clinics_come_in_the_order_of_their_names(db, now):

@@ -10,9 +10,9 @@ from backend.audit.actions import Action
 from backend.audit.actors import system_actor
 from backend.audit.recording import record
 from backend.consent.models import ConsentEvent, ConsentState, Purpose
-from backend.consent.operations import Rebuilt, rebuild_states
+from backend.consent.operations import Rebuilt, give_consent, rebuild_states, refuse_consent
 from backend.policy.vocabulary import Channel
-from tests.consent.test_deciding import give_consent, refuse_consent, say, withdraw
+from tests.consent.test_deciding import say, withdraw
 from tests.factories.background import Background
 from tests.factories.log import actions_recorded
 from tests.factories.patients import make_patient
@@ -91,7 +91,7 @@ def test_a_state_that_was_removed_comes_back(northgate, withdrawn, now):
 
 def test_a_state_that_no_event_made_is_removed(northgate, withdrawn, silent, now):
     before = states()
-    event = ConsentEvent.objects.filter(patient_id=withdrawn.id, decision="given").first()
+    event = ConsentEvent.objects.filter(patient_id=withdrawn.id, decision="given")[0]
     purpose = Purpose.objects.get(clinic_id=northgate.id, slug=RECALL)
     tamper(
         northgate,
@@ -131,7 +131,7 @@ def test_a_rebuild_of_one_clinic_leaves_the_other_alone(northgate, southbank, wi
 def test_a_withdrawal_in_the_middle_of_a_rebuild_is_not_undone(northgate, silent, now):
     """The rebuild has read the yes; the patient withdraws; the rebuild goes on."""
     say(give_consent, silent, now, channels=CHANNELS)
-    seen = []
+    seen: list[object] = []
 
     def meanwhile():
         if not seen:

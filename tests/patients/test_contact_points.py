@@ -253,14 +253,14 @@ def test_a_contact_point_of_another_patient_or_clinic_is_not_there(patient, poin
         ):
             with pytest.raises(NotFound):
                 act()
-    for act in (
+    for other_act in (
         lambda: add_contact_point(
             **of(patient, now, clinic_id=southbank.id), kind=ContactKind.EMAIL, value="a@example.org", region="FR"
         ),
         lambda: register_device(**of(patient, now, clinic_id=southbank.id), token="t"),
     ):
         with pytest.raises(NotFound):
-            act()
+            other_act()
 
 
 # ------------------------------------------------------------------------------------------------------- devices

@@ -45,7 +45,7 @@ def take(northgate, now):
     """Imports records, and tells what came of each row."""
 
     def take(*records, at=now, clinic=northgate):
-        rows = []
+        rows: list[ImportRow] = []
         import_records(
             clinic_id=clinic.id, records=list(records), source="test", actor=ACTOR, now=at, on_row=rows.append
         )
@@ -118,7 +118,7 @@ def test_an_import_is_counted_and_recorded(northgate, take, now):
 
 
 def test_a_problem_of_the_source_is_a_line_of_the_report(northgate, now):
-    rows = []
+    rows: list[ImportRow] = []
     where = Where(file="Patient.ndjson", line=4)
     import_records(
         clinic_id=northgate.id,
@@ -424,7 +424,7 @@ def test_interrupted_it_keeps_whole_batches_and_goes_on_when_run_again(northgate
     assert DataKey.objects.filter(subject_id__isnull=False).count() == 2 * BATCH
     assert ImportRun.objects.get().finished_at is None
     again = import_records(records=lines, **these)
-    assert (again.rows["created"], again.rows["unchanged"]) == (10, BATCH)
+    assert (again.rows[RowOutcome.CREATED], again.rows[RowOutcome.UNCHANGED]) == (10, BATCH)
 
 
 def test_a_report_tells_only_what_was_committed(northgate, now):

@@ -51,6 +51,12 @@ def take(clinic, now, *lines):
     import_records(clinic_id=clinic.id, records=lines, source="test", actor=ACTOR, now=now)
 
 
+def named(clinic, name):
+    found = find_patient_by_identifier(clinic_id=clinic.id, system=IPP, value=name)
+    assert found is not None
+    return found
+
+
 def ids(found):
     return {one.id for one in found}
 
@@ -71,7 +77,7 @@ def ids(found):
 )
 def test_a_patient_is_found_by_an_exact_value_in_any_spelling(northgate, now, asked):
     take(northgate, now, records.patient("1"))
-    one = find_patient_by_identifier(clinic_id=northgate.id, system=IPP, value="1")
+    one = named(northgate, "1")
 
     assert ids(find_patients(clinic_id=northgate.id, **asked)) == {one}
 
@@ -103,7 +109,7 @@ def test_a_number_that_several_share_finds_them_all_and_is_seen_to_be_shared(nor
         records.patient("2", telecoms=(records.phone(),)),
         records.patient("3", telecoms=()),
     )
-    one, two = (find_patient_by_identifier(clinic_id=northgate.id, system=IPP, value=name) for name in ("1", "2"))
+    one, two = (named(northgate, name) for name in ("1", "2"))
 
     assert ids(find_patients(clinic_id=northgate.id, phone="0639980001")) == {one, two}
     phone = ContactPoint.objects.get(patient_id=one, kind="phone").id
@@ -165,7 +171,7 @@ def test_pages_of_patients_follow_each_other(northgate, now):
 def test_of_two_identifiers_of_one_system_the_first_one_is_told(northgate, now):
     take(northgate, now, records.patient("old"))
     take(northgate, now, records.patient("old", "new", city="Autre"))
-    one = find_patient_by_identifier(clinic_id=northgate.id, system=IPP, value="new")
+    one = named(northgate, "new")
     assert PatientIdentifier.objects.filter(patient_id=one).count() == 2
 
     with record(Action.PATIENT_READ, by=ACTOR, now=now, clinic_id=northgate.id, about=one, reason="test") as entry:
@@ -217,7 +223,7 @@ def child(northgate, now):
         records.patient("child", birth_date=date(2018, 3, 1), given_names=("Léa",), telecoms=(records.phone(),)),
         records.mother("child"),
     )
-    patient_id = find_patient_by_identifier(clinic_id=northgate.id, system=IPP, value="child")
+    patient_id = named(northgate, "child")
     for point in ContactPoint.objects.filter(patient_id=patient_id):
         attest_contact_point(
             clinic_id=northgate.id,
@@ -260,7 +266,7 @@ def test_what_can_be_used_comes_before_what_can_not(northgate, now):
             ),
         ),
     )
-    one = find_patient_by_identifier(clinic_id=northgate.id, system=IPP, value="1")
+    one = named(northgate, "1")
     last = ContactPoint.objects.get(patient_id=one, rank=4)
     assert best_contact_point(contact_points_of([one])[one], Channel.SMS, of_representatives=False).rank == 3
 
@@ -300,7 +306,7 @@ def test_from_fifteen_on_it_is_the_patients_own_number(northgate, now):
         records.patient("teen", birth_date=date(2011, 10, 14), telecoms=(records.phone(),)),
         records.mother("teen"),
     )
-    teen = find_patient_by_identifier(clinic_id=northgate.id, system=IPP, value="teen")
+    teen = named(northgate, "teen")
     make_appointment(PatientInTest(teen, northgate.id, "teen"), starts_at=now + 1.2 * DAY, now=now)
     plan_programmes(now=now)
 

@@ -6,7 +6,7 @@ import pytest
 
 from backend.audit.actors import system_actor
 from backend.patients.models import ContactPoint, ImportRun, Occasion, Patient
-from backend.patients.operations import RowOutcome, import_records
+from backend.patients.operations import ImportRow, RowOutcome, import_records
 from backend.patients.sources.fhir import read_folder
 from tests.conftest import DAY
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.needs_data
 @pytest.fixture
 def take(northgate, third_party_data):
     def take(now):
-        rows = []
+        rows: list[ImportRow] = []
         folder = read_folder(third_party_data / "synthea-10", today=date(2026, 10, 14))
         import_records(
             clinic_id=northgate.id,

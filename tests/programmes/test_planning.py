@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -45,7 +46,7 @@ def reach_of(clinic, slug, actor, now):
 # -------------------------------------------------------------------------------------------------------- reach
 
 
-PEOPLE = {
+PEOPLE: dict[str, dict[str, Any]] = {
     "consenting": {},
     "silent": {"channels": ()},
     "by e-mail only": {"channels": (Channel.EMAIL,)},

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +11,7 @@ from backend.errors import InvalidInput
 from backend.programmes.steps import Definition
 
 PARIS = "Europe/Paris"
-REMINDER = {
+REMINDER: dict[str, Any] = {
     "occasion": {"kind": "appointment", "topic": ""},
     "steps": [{"key": "d1", "offset": {"days": -1}, "at": "09:00", "worth_for_hours": 22, "template": "words"}],
 }
@@ -32,8 +33,8 @@ def step(*, months=0, days=0, at="09:00", kind="immunisation"):
     return Definition.read(definition).steps[0]
 
 
-def local(*when):
-    return datetime(*when, tzinfo=ZoneInfo(PARIS))
+def local(year, month, day, hour=0, minute=0):
+    return datetime(year, month, day, hour, minute, tzinfo=ZoneInfo(PARIS))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def changed(**changes):
     definition = deepcopy(REMINDER)
     for where, value in changes.items():
         *path, last = where.split("__")
-        target = definition
+        target: Any = definition
         for part in path:
             target = target[int(part) if part.isdigit() else part]
         target[int(last) if last.isdigit() else last] = value

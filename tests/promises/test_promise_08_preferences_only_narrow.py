@@ -1,6 +1,7 @@
 """Promise 8: preferences turn a yes into a later or a no, and never a no into a yes."""
 
 from datetime import datetime, time, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -37,7 +38,7 @@ def deliver(now):
     return given_to(carriers)
 
 
-NARROWING = {
+NARROWING: dict[str, Any] = {
     "the purpose is off": ({"purposes": {REMINDER: False}}, MessageState.WITHHELD, ["purpose_switched_off"]),
     "paused beyond use": ({"paused_until": timedelta(days=30)}, MessageState.WITHHELD, ["paused", "too_late"]),
     "paused for an hour": ({"paused_until": HOUR}, MessageState.PLANNED, ["paused"]),

@@ -92,6 +92,7 @@ def test_a_patient_in_the_hands_of_one_worker_is_not_taken_up_by_another(consent
     appointments(consenting, now, how_many=2)
     lease = timedelta(seconds=30)
     first, entry = claim(now=now, limit=1, lease=lease, actor=ACTOR)
+    assert entry is not None
 
     assert claim(now=now, limit=10, lease=lease, actor=ACTOR) == ([], None)
 

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from backend.messaging.delivery import Pace, deliver_due_messages
+from backend.messaging.delivery import deliver_due_messages
+from backend.messaging.held import Pace
 from backend.messaging.models import Message
 from backend.policy.vocabulary import Channel
 from backend.programmes.operations import plan_programmes

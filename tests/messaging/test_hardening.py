@@ -1,6 +1,7 @@
 """One message never holds up the others: poisoned rows, broken carriers, stopped workers, erased patients."""
 
 import time
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -45,6 +46,12 @@ def three(northgate, now):
     make_appointments(patients, starts_at=now + TOMORROW, now=now)
     plan_programmes(now=now)
     return patients
+
+
+def taken_up(now, *, lease=timedelta(seconds=30)):
+    batch, entry = claim(now=now, limit=10, lease=lease, actor=ACTOR)
+    assert entry is not None
+    return batch, entry
 
 
 def state_of(patient):
@@ -220,7 +227,7 @@ def test_a_patient_without_a_key_is_denied_and_the_others_are_served(three, now)
 @pytest.mark.parametrize("moment", ["after the claim", "after the gate", "after the words"])
 def test_a_key_that_is_destroyed_in_the_middle_of_a_batch_stops_nobody_else(three, now, moment):
     carriers, done = carriers_in_test(), Delivered()
-    batch, entry = claim(now=now, limit=10, lease=timedelta(seconds=30), actor=ACTOR)
+    batch, entry = taken_up(now)
     if moment == "after the claim":
         erase(three[1], now)
     allowed = gate(batch, now=now, actor=ACTOR, done=done)
@@ -264,7 +271,7 @@ def test_reconciliation_goes_on_around_an_erased_patient(three, now):
 
 def ready_batch(now):
     done = Delivered()
-    batch, entry = claim(now=now, limit=10, lease=timedelta(seconds=30), actor=ACTOR)
+    batch, entry = taken_up(now)
     return fill(gate(batch, now=now, actor=ACTOR, done=done), entry=entry, now=now, actor=ACTOR, done=done), done
 
 
@@ -328,10 +335,11 @@ def slowly(message):
     return Receipt(f"r-{message.message_id}")
 
 
-class InterruptedCounter(dict):
+class InterruptedCounter(Counter[MessageState]):
     """Raises once, where a signal handler could."""
 
     def __init__(self, stop):
+        self._stop = None
         super().__init__()
         self._stop = stop
 

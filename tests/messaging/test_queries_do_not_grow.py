@@ -1,6 +1,7 @@
 """Ten messages and two hundred cost the same number of queries, wherever a batch is looked at as a whole."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -63,7 +64,7 @@ def test_planning_and_the_dry_run(northgate, reception, crowds):
 
 def test_claim_gate_and_words(northgate, reception, crowds):
     programme = get_programme_by_slug(clinic_id=northgate.id, slug=REMINDER)
-    taken = {"claim": {}, "decide": {}, "gate": {}, "fill": {}}
+    taken: dict[str, dict[int, int]] = {"claim": {}, "decide": {}, "gate": {}, "fill": {}}
     for size, (_patients, now) in crowds.items():
         plan_programme(clinic_id=northgate.id, programme_id=programme.id, actor=reception, now=now)
         candidates = [
@@ -71,11 +72,13 @@ def test_claim_gate_and_words(northgate, reception, crowds):
         ]
         assert len(candidates) == size
         taken["decide"][size] = counted(lambda c=candidates, now=now: decide_all(c, now=now))
-        held, done = [], Delivered()
+        held: list[Any] = []
+        done = Delivered()
         taken["claim"][size] = counted(
             lambda held=held, now=now: held.append(claim(now=now, limit=MANY, lease=timedelta(seconds=30), actor=ACTOR))
         )
-        (batch, entry), allowed = held[0], []
+        batch, entry = held[0]
+        allowed: list[Any] = []
         taken["gate"][size] = counted(
             lambda b=batch, a=allowed, d=done, now=now: a.extend(gate(b, now=now, actor=ACTOR, done=d))
         )

@@ -4,6 +4,7 @@ import random
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -65,11 +66,11 @@ def is_fenced(patient):
 class Step:
     """A worker taken apart: the delivery's own functions, one at a time."""
 
-    now: object
+    now: Any
     carriers: dict = field(default_factory=carriers_in_test)
     done: Delivered = field(default_factory=Delivered)
     batch: list = field(default_factory=list)
-    entry: object = None
+    entry: Any = None
     allowed: list = field(default_factory=list)
     ready: list = field(default_factory=list)
 

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from backend.messaging.models import Message
 from backend.messaging.outcomes import reconcile_attempts
 from backend.patients.models import ContactKind
 from backend.patients.operations import (
+    ImportRow,
     add_contact_point,
     import_records,
     register_device,
@@ -25,7 +27,7 @@ from backend.vault.identifiers import new_id
 from sandbox import Fault
 from tests.conftest import DAY
 from tests.factories import records
-from tests.factories.carriers import carriers_in_test
+from tests.factories.carriers import carriers_in_test, given_to
 from tests.factories.patients import consent, make_appointment, make_patient
 from tests.factories.programmes import REMINDER
 
@@ -133,8 +135,8 @@ def test_no_error_repeats_what_it_was_given(known, now):
 
 def test_no_line_of_an_import_report_repeats_what_the_source_says(northgate, now, caplog):
     caplog.set_level(logging.DEBUG)
-    rows = []
-    who = {"family_name": PERSONAL["family name"], "given_names": (PERSONAL["given name"],)}
+    rows: list[ImportRow] = []
+    who: dict[str, Any] = {"family_name": PERSONAL["family name"], "given_names": (PERSONAL["given name"],)}
     import_records(
         clinic_id=northgate.id,
         records=[
@@ -158,6 +160,6 @@ def test_a_message_on_its_way_shows_nobody_when_it_is_printed(known, now):
     plan_programmes(now=now)
     deliver_due_messages(now=now, carriers=carriers)
 
-    (given,) = carriers[Channel.SMS].given
+    (given,) = given_to(carriers)
     assert PERSONAL["telephone"] in given.to
     assert personal_in(f"{given} {given!r} {Message.objects.get().__dict__}") == []

@@ -14,7 +14,7 @@ from backend.consent.operations import withdraw_consent
 from backend.errors import InvalidInput
 from backend.messaging.delivery import deliver_due_messages
 from backend.messaging.models import Message
-from backend.messaging.operations import cancel_changed_messages
+from backend.messaging.operations import PlanRequest, cancel_changed_messages, plan_messages
 from backend.policy.contact import FrequencyCap
 from backend.policy.vocabulary import Channel, Language, Method, Reason
 from backend.preferences.operations import PreferenceChange, change_preferences
@@ -365,3 +365,52 @@ def test_what_one_planner_sends_off_another_does_not_plan_again(silent, now):
 
     assert len(given_to(carriers)) == 1
     assert states() == ["sent"]
+
+
+class Interposed(list[PlanRequest]):
+    """Requests between whose first and second reading something else happens."""
+
+    def __init__(self, requests, meanwhile):
+        super().__init__(requests)
+        self._readings = 0
+        self._meanwhile = meanwhile
+
+    def __iter__(self):
+        self._readings += 1
+        if self._readings == 2:
+            self._meanwhile()
+        return super().__iter__()
+
+
+def test_what_left_after_a_planner_read_it_is_not_planned_again(silent, reception, now):
+    make_appointment(silent, starts_at=now + TOMORROW, now=now)
+    plan_programmes(now=now)
+    consent(silent, purpose=REMINDER, channels=[Channel.SMS], now=now)
+    carriers = carriers_in_test()
+    row: Any = Message.objects.get()
+    request = PlanRequest(
+        enrolment_id=row.enrolment_id,
+        programme_id=row.programme_id,
+        programme_running=True,
+        patient_id=row.patient_id,
+        occasion_id=row.occasion_id,
+        occasion_starts_at=row.occasion_starts_at,
+        step=row.step,
+        occurrence=row.occurrence,
+        purpose_id=row.purpose_id,
+        template=REMINDER,
+        due_at=now,
+        expires_at=now + DAY,
+    )
+
+    def plan_and_deliver():
+        plan_programmes(now=now)
+        deliver_due_messages(now=now, carriers=carriers)
+        assert states() == ["sent"]
+
+    requests = Interposed([request], plan_and_deliver)
+    plan_messages(clinic_id=silent.clinic_id, requests=requests, actor=reception, now=now)
+    deliver_due_messages(now=now, carriers=carriers)
+
+    assert states() == ["sent"]
+    assert len(given_to(carriers)) == 1

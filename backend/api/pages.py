@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -15,6 +16,7 @@ from backend.api.fields import FIRST_YEAR, LAST_YEAR, UUID_FORM
 
 DEFAULT_LIMIT: Final = 50
 LARGEST_LIMIT: Final = 100
+LIMIT_FORM: Final = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 LONGEST_CURSOR: Final = 300
 LONGEST_NAME: Final = 50
 LARGEST_NUMBER: Final = 2**62
@@ -46,7 +48,7 @@ def read_cursor(request: Request, *kinds: type) -> tuple[Any, ...] | None:
 def read_limit(request: Request) -> int:
     """How many rows a page holds. Raises ValidationError."""
     given = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:9]) <= LARGEST_LIMIT:
+    if LIMIT_FORM.fullmatch(given) is None or int(given) > LARGEST_LIMIT:
         raise serializers.ValidationError(
             {"limit": [serializers.ErrorDetail(f"1-{LARGEST_LIMIT}", code="invalid_limit")]}
         )

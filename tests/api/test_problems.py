@@ -152,6 +152,21 @@ def test_a_query_that_makes_no_sense_is_refused(desk: Client, query: str) -> Non
     assert is_problem(desk.get(f"{NORTHGATE}/messages?{query}"), 400, "invalid")
 
 
+@pytest.mark.parametrize(
+    "limit", ["", "0", "-1", "+5", "05", "101", "00000000199", "0" * 9 + "1" * 30, "1e1", "5.0", "%205", "5%0A", "\u0665"]
+)
+def test_a_page_holds_one_to_a_hundred_rows_and_no_other_number(desk: Client, limit: str) -> None:
+    answer = desk.get(f"{NORTHGATE}/messages?limit={limit}")
+
+    assert is_problem(answer, 400, "invalid")
+    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("limit", "invalid_limit")]
+
+
+@pytest.mark.parametrize("limit", ["1", "99", "100"])
+def test_a_page_may_hold_a_hundred_rows(desk: Client, limit: str) -> None:
+    assert desk.get(f"{NORTHGATE}/messages?limit={limit}").status_code == 200
+
+
 def test_sentences_follow_the_language(me: Client) -> None:
     body = {"purpose": "unheard_of", "channels": ["sms"], "decision": "withdrawn"}
 

@@ -25,7 +25,8 @@ from backend.messaging.delivery import deliver_due_messages
 from backend.messaging.models import Message
 from backend.patients.operations import ImportRow, RowOutcome, import_records
 from backend.patients.queries import reveal_contact_values
-from backend.patients.sources.fhir import read_folder
+from backend.patients.sources.fhir import FhirFolder, read_folder
+from backend.patients.sources.lines import count_lines
 from backend.patients.sources.reasons import REASONS
 from backend.policy.vocabulary import Language, MessageState
 from backend.programmes.operations import plan_programmes
@@ -63,6 +64,8 @@ class _Story:
     cast: Cast = field(init=False)
     chosen: Chosen = field(default_factory=Chosen)
     rows: list[ImportRow] = field(default_factory=list)
+    source: FhirFolder = field(init=False)
+    not_read: list[dict[str, Any]] = field(default_factory=list)
     reach: Counter[str] = field(default_factory=Counter)
     would: int = 0
     programmes: dict[str, str] = field(default_factory=dict)
@@ -125,7 +128,19 @@ class _Story:
             say.table(_trouble(row) for row in troubles[:SHOWN])
             if len(troubles) > SHOWN:
                 say.say(f"... and {len(troubles) - SHOWN} more, all in the report.")
-        say.expect(len(self.cast.people) == kinds["patient"], f"{len(self.cast.people)} patients are accounted for")
+        self.not_read = [{"file": one.file, "lines": one.lines} for one in self.source.ignored() if one.resource_type]
+        if self.not_read:
+            say.say(
+                "Not read, because Accord does not need them: " + ", ".join(one["file"] for one in self.not_read) + "."
+            )
+        lines = {file.path.name: count_lines(file.path) for file in self.source.files}
+        told = Counter(row.where.file for row in self.rows if row.outcome is not RowOutcome.UNUSABLE)
+        refused = sum(row.outcome is RowOutcome.REFUSED for row in self.rows)
+        say.expect(
+            all(told[name] == count for name, count in lines.items()),
+            f"every line is accounted for: {sum(lines.values())} lines, {sum(told.values()) - refused} taken over, "
+            f"{refused} refused; {counted(len(self.cast.people), 'patient')}",
+        )
 
     def choose(self) -> None:
         """Consents and preferences."""
@@ -292,7 +307,7 @@ class _Story:
     def verify(self) -> None:
         """The log."""
         say = self.telling
-        say.chapter("Everything is in the log, encrypted, and can not be changed unnoticed")
+        say.chapter("Everything is in the log, encrypted, and an entry that is changed is found")
         self.log = check_entries(stored_entries())
         say.table([[code, str(count)] for code, count in self.log.actions.most_common(SHOWN)])
         say.expect(self.log.holds, f"all {self.log.entries} entries are as they were written")
@@ -302,7 +317,9 @@ class _Story:
     # --------------------------------------------------------------------------------------------------- helpers
 
     def _import(self, folder: Path) -> None:
-        source = read_folder(folder, region="FR", zone="Europe/Paris", today=clock.now().astimezone(ZONE).date())
+        self.source = source = read_folder(
+            folder, region="FR", zone="Europe/Paris", today=clock.now().astimezone(ZONE).date()
+        )
         with tqdm(total=source.size, unit="B", unit_scale=True, desc="   reading", leave=False, disable=None) as bar:
 
             def on_row(row: ImportRow) -> None:
@@ -431,6 +448,7 @@ class _Story:
             "imported": len(self.cast.people),
             "refused": [_where(row) for row in refused],
             "unusable": [_where(row) for row in unusable],
+            "not_read": self.not_read,
             "deceased": sum(person.is_deceased for person in self.cast.people.values()),
             "consents": dict(self.chosen.given),
             "reach": {"would": self.would, "would_not": dict(self.reach)},

@@ -40,6 +40,11 @@ def find_bearer(token: str, *, now: datetime) -> Bearer | None:
     )
 
 
+def find_account_id(handle: str) -> UUID | None:
+    """The account that is called so, if there is one."""
+    return Account.objects.filter(handle=handle).values_list("id", flat=True).first()
+
+
 def get_staff_actor(account_id: UUID) -> Actor:
     """An account as the log names it. Raises NotFound."""
     account = Account.objects.filter(id=account_id).first()

@@ -15,7 +15,7 @@ WORDS: Final = {
         "lead": "Un établissement de santé n’écrit à ses patients que là où ils ont dit oui.",
         "what": (
             "Accord garde les accords, les refus et les préférences de chaque patient, décide de chaque message et dit "
-            "pourquoi, et consigne tout dans un journal que personne ne peut modifier sans que cela se voie."
+            "pourquoi, et consigne tout dans un journal chiffré."
         ),
         "skip": "Aller au contenu",
         "links": "Pour les logiciels qui parlent avec Accord",
@@ -32,7 +32,7 @@ WORDS: Final = {
         "lead": "A clinic writes to its patients only where they said yes.",
         "what": (
             "Accord keeps what every patient consented to, refused and prefers, decides about every message and says "
-            "why, and records everything in a log that nobody can change unnoticed."
+            "why, and records everything in an encrypted log."
         ),
         "skip": "Skip to the content",
         "links": "For software that talks to Accord",

@@ -5,7 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from backend.audit.actions import Action
 from backend.audit.actors import system_actor
+from backend.audit.recording import record
 from backend.messaging.carriers.base import InDoubt
 from backend.messaging.delivery import claim, deliver_due_messages, gate, hand_over
 from backend.messaging.filling import fill
@@ -112,6 +114,11 @@ def test_a_message_that_is_refused_takes_nobodys_place(northgate, now):
     make_appointment(patient, starts_at=now + TOMORROW + HOUR, now=now)
     plan_programmes(now=now)
     make_appointment(patient, starts_at=now + TOMORROW + 3 * HOUR, now=now, source_id=moved)
+    first = Message.objects.get(occasion_starts_at=now + TOMORROW)
+    with record(
+        Action.PATIENT_UPDATED, by=ACTOR, now=now, clinic_id=northgate.id, about=patient.id, source="test", fields=["x"]
+    ):
+        Message.objects.filter(id=first.id).update(due_at=first.due_at - HOUR)
     carriers = carriers_in_test()
 
     deliver_due_messages(now=now, carriers=carriers)

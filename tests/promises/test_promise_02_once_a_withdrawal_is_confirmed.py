@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -286,7 +287,7 @@ def test_outcomes_are_settled_once(consenting, queued, now):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_under_load_nothing_arrives_after_a_confirmed_answer(northgate, sandbox, now, tmp_path):
+def test_under_load_nothing_arrives_after_a_confirmed_answer(northgate, sandbox, carriers, now):
     """Four worker processes, the real carrier, a sandbox that stamps each arrival, patients who withdraw meanwhile."""
     patients = make_patients(northgate.id, how_many=150, now=now - HOUR, purpose=REMINDER, channels=[Channel.SMS])
     make_appointments(patients, starts_at=now + TOMORROW, now=now)
@@ -300,14 +301,18 @@ def test_under_load_nothing_arrives_after_a_confirmed_answer(northgate, sandbox,
         for patient in leaving:
             answer = withdraw(patient, now, channels=[Channel.SMS])
             answers[number_of(patient)] = (time.monotonic(), answer)
-        wait_until(lambda: not Message.objects.filter(state__in=["planned", "handing_over"]).exists())
+        wait_until(lambda: not Message.objects.filter(state="planned", tries=0).exists())
+    # What surely did not leave, because a busy machine did not answer in time, is tried again.
+    sandbox.faults.clear()
+    deliver_due_messages(now=now + HOUR, carriers=carriers)
 
     arrived = {received.to: received.monotonic for received in sandbox.received()}
-    assert all(answer.confirmed for _at, answer in answers.values())
-    late = [to for to, (answered_at, _answer) in answers.items() if arrived.get(to, 0.0) > answered_at]
-    assert late == []
-    spared = [to for to in answers if to not in arrived]
-    assert 0 < len(spared) <= len(leaving)
-    assert len(arrived) == len(patients) - len(spared)
-    withheld = Message.objects.filter(state=MessageState.WITHHELD)
-    assert withheld.count() == len(spared)
+    confirmed = {to: at for to, (at, answer) in answers.items() if answer.confirmed}
+    assert [to for to, answered_at in confirmed.items() if arrived.get(to, 0.0) > answered_at] == []
+    # On any machine most withdrawals are confirmed, and some come before their message.
+    assert len(confirmed) > len(leaving) / 2
+    states = Counter(Message.objects.values_list("state", flat=True))
+    assert states[MessageState.WITHHELD] > 0
+    assert set(states) <= {"sent", "withheld", "in_doubt"}
+    assert states.total() == len(patients)
+    assert states[MessageState.SENT] <= len(arrived) <= states[MessageState.SENT] + states[MessageState.IN_DOUBT]

@@ -8,3 +8,7 @@ class AccordConfig(AppConfig):
 
     name = "backend.config"
     label = "accord"
+
+    def ready(self) -> None:
+        """Register the checks once models are there."""
+        from backend.config import checks  # noqa: F401, PLC0415 - delivery's pace stands beside its models

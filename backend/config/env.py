@@ -6,13 +6,19 @@ files).
 """
 
 import os
+import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 PREFIX: Final = "ACCORD_"
+BASE_DIR: Final = Path(__file__).resolve().parent.parent.parent
+HIGHEST_PORT: Final = 65_535
+SHORTEST_SECRET: Final = 32
+WITH_HOST: Final = frozenset({"http", "https", "smtp"})
 TRUE: Final = frozenset({"1", "true", "yes", "on"})
 FALSE: Final = frozenset({"0", "false", "no", "off"})
 
@@ -45,7 +51,20 @@ def _raw(name: str, *, kind: str, default: str, meaning: str) -> str | None:
             return Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise SettingRefused(f"{full}_FILE names a file that can not be read ({error.strerror}).") from error
+        except UnicodeDecodeError as error:
+            raise SettingRefused(f"{full}_FILE names a file that holds no text in UTF-8.") from error
     return given
+
+
+def is_given(name: str) -> bool:
+    """Is this setting in the environment, itself or as a file?"""
+    return bool(os.environ.get(PREFIX + name) or os.environ.get(f"{PREFIX}{name}_FILE"))
+
+
+def give(name: str, value: str) -> None:
+    """Put a setting into the environment for this process and those it starts, in place of what is there."""
+    os.environ.pop(f"{PREFIX}{name}_FILE", None)
+    os.environ[PREFIX + name] = value
 
 
 def text(name: str, *, default: str = "", meaning: str, shown: str | None = None) -> str:
@@ -66,8 +85,8 @@ def flag(name: str, *, default: bool, meaning: str) -> bool:
     raise SettingRefused(f"{PREFIX}{name} must be yes or no, not what it holds now.")
 
 
-def whole(name: str, *, default: int, at_least: int = 0, meaning: str) -> int:
-    """A whole number, not below `at_least`."""
+def whole(name: str, *, default: int, at_least: int = 0, at_most: int | None = None, meaning: str) -> int:
+    """A whole number, not below `at_least` nor above `at_most`."""
     value = _raw(name, kind="number", default=str(default), meaning=meaning)
     if value is None:
         return default
@@ -77,6 +96,8 @@ def whole(name: str, *, default: int, at_least: int = 0, meaning: str) -> int:
         raise SettingRefused(f"{PREFIX}{name} must be a whole number.") from error
     if number < at_least:
         raise SettingRefused(f"{PREFIX}{name} must be {at_least} or more.")
+    if at_most is not None and number > at_most:
+        raise SettingRefused(f"{PREFIX}{name} must be {at_most} or less.")
     return number
 
 
@@ -85,13 +106,19 @@ def listed(name: str, *, default: tuple[str, ...] = (), meaning: str) -> list[st
     value = _raw(name, kind="list", default=", ".join(default), meaning=meaning)
     if value is None:
         return list(default)
-    return [part.strip() for part in value.split(",") if part.strip()]
+    found = [part.strip() for part in value.split(",") if part.strip()]
+    if not found:
+        raise SettingRefused(f"{PREFIX}{name} is empty: name one or more, separated by commas, or do not set it.")
+    return found
 
 
 def folder(name: str, *, default: Path, shown: str, meaning: str) -> Path:
     """A folder; it need not exist yet."""
     value = _raw(name, kind="folder", default=shown, meaning=meaning)
-    return Path(value).expanduser().resolve() if value else default
+    try:
+        return Path(value).expanduser().resolve() if value else default
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SettingRefused(f"{PREFIX}{name} is no path that can be used.") from error
 
 
 def choice(name: str, *, default: str, among: tuple[str, ...], meaning: str) -> str:
@@ -109,18 +136,73 @@ def url(name: str, *, default: str = "", schemes: tuple[str, ...], meaning: str,
     value = _raw(name, kind="address", default=shown if shown is not None else default, meaning=meaning)
     if not value:
         return default
-    if urlsplit(value).scheme not in schemes:
+    # What urllib says quotes what it read, which can be a password: the sentences here quote nothing.
+    try:
+        parts = urlsplit(value)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise SettingRefused(f"{PREFIX}{name} can not be read as an address: look at its host and its port.") from None
+    if parts.scheme not in schemes:
         raise SettingRefused(
             f"{PREFIX}{name} must be an address that starts with {' or '.join(s + '://' for s in schemes)}."
         )
+    if parts.scheme in WITH_HOST and not host:
+        raise SettingRefused(f"{PREFIX}{name} names no host: it looks like {parts.scheme}://host.")
     return value
+
+
+def data_folder() -> Path:
+    """Where everything lies that has no server of its own. Read by bin/serve and bin/demo, too."""
+    return folder(
+        "DATA_DIR",
+        default=BASE_DIR / "var",
+        shown="var/",
+        meaning="Folder for the embedded database, keys and sandbox.",
+    )
+
+
+def port() -> int:
+    """Where bin/serve listens."""
+    return whole("PORT", default=8000, at_least=1, at_most=HIGHEST_PORT, meaning="The port bin/serve listens on.")
+
+
+def made_folder(path: Path) -> Path:
+    """The data folder, made where it is not there yet, readable by its owner only."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingRefused(f"{PREFIX}DATA_DIR names a folder that can not be made ({error.strerror}).") from error
+    return path
+
+
+def kept_secret(path: Path) -> str:
+    """A secret of this installation's own: made once, readable by its owner only."""
+    try:
+        if not path.exists():
+            # A link, not a rename: of two processes that start at once, one wins and the other reads what it made.
+            draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+            draft.touch(mode=0o600)
+            try:
+                draft.write_text(secrets.token_urlsafe(48), encoding="utf-8")
+                with suppress(FileExistsError):
+                    path.hardlink_to(draft)
+            finally:
+                draft.unlink()
+        found = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingRefused(
+            f"The file {path.name} in {PREFIX}DATA_DIR can not be made or read ({error.strerror})."
+        ) from error
+    if len(found) < SHORTEST_SECRET:
+        raise SettingRefused(f"The file {path.name} in {PREFIX}DATA_DIR is too short: remove it, a new one is made.")
+    return found
 
 
 def database(address: str, *, data_dir: Path) -> Mapping[str, object]:
     """Django's description of a database, from an address such as `postgres://user:secret@host:5432/name`."""
     if not address:
         return _sqlite(data_dir / "accord.sqlite3")
-    parts = urlsplit(address)
+    parts = urlsplit(address)  # `url` has seen that it can be read.
     if parts.scheme == "sqlite":
         return _sqlite(Path(unquote(parts.path)))
     if not parts.path.strip("/"):

@@ -1,29 +1,14 @@
 """Every setting, from the environment. `docs/reference/settings.md` is made from what is declared here."""
 
-import secrets
 import sys
-from pathlib import Path
 
 from backend.config import env
 
 DEMO_MARK = ".accord-demo"
-BASE_DIR = Path(__file__).resolve().parent.parent.parent
-
-
-def _kept_secret(data_dir: Path) -> str:
-    """The embedded default's own secret: made once, kept beside the data, readable by its owner only."""
-    path = data_dir / "secret-key"
-    if not path.exists():
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(48), encoding="utf-8")
-    return path.read_text(encoding="utf-8").strip()
-
+BASE_DIR = env.BASE_DIR
 
 # Where it runs
-ACCORD_DATA_DIR = env.folder(
-    "DATA_DIR", default=BASE_DIR / "var", shown="var/", meaning="Folder for the embedded database, keys and sandbox."
-)
+ACCORD_DATA_DIR = env.made_folder(env.data_folder())
 DEBUG = env.flag(
     "DEBUG", default=False, meaning="Show error pages with details. Never on a machine with patients' data."
 )
@@ -43,7 +28,7 @@ ACCORD_CLOCK_OFFSET = float(
 )
 if ACCORD_CLOCK_OFFSET and not (ACCORD_DATA_DIR / DEMO_MARK).exists():
     raise env.SettingRefused("ACCORD_CLOCK_OFFSET is for the demo: this data folder is not a demo's.")
-ACCORD_PORT = env.whole("PORT", default=8000, meaning="The port bin/serve listens on.")
+ACCORD_PORT = env.port()
 ALLOWED_HOSTS = env.listed(
     "ALLOWED_HOSTS", default=("127.0.0.1", "localhost", "[::1]"), meaning="Host names that are answered."
 )
@@ -51,7 +36,9 @@ SECRET_KEY = env.text(
     "SECRET_KEY",
     meaning="Signs short-lived things such as form tokens; protects no patient data. Fifty random characters.",
     shown="made at first start, in the data folder",
-) or _kept_secret(ACCORD_DATA_DIR)
+) or env.kept_secret(ACCORD_DATA_DIR / "secret-key")
+if len(SECRET_KEY) < env.SHORTEST_SECRET:
+    raise env.SettingRefused(f"ACCORD_SECRET_KEY must have {env.SHORTEST_SECRET} characters or more; fifty are better.")
 ACCORD_SECURE = ACCORD_PUBLIC_URL.startswith("https://")
 
 # Database, broker
@@ -116,7 +103,10 @@ ACCORD_LEASE_SECONDS = env.whole(
     "LEASE_SECONDS", default=30, at_least=3, meaning="How long a worker may hold what it took up."
 )
 ACCORD_CALL_SECONDS = env.whole(
-    "CALL_SECONDS", default=10, at_least=1, meaning="The whole time one call to a carrier may take."
+    "CALL_SECONDS",
+    default=10,
+    at_least=1,
+    meaning="The whole time one call to a carrier may take. The lease must be three seconds longer, or more.",
 )
 ACCORD_TICK_SECONDS = env.whole(
     "TICK_SECONDS", default=10, at_least=1, meaning="Seconds between two looks for due messages."

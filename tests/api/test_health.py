@@ -7,7 +7,7 @@ def test_a_process_that_is_of_use_says_so_without_a_token(nobody: Client) -> Non
     answer = nobody.get("/health")
 
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "database": True, "migrations": True}
+    assert answer.json() == {"status": "ok", "database": True, "migrations": True, "keys": True}
 
 
 def test_it_is_not_sent_to_https(nobody: Client, settings) -> None:
@@ -26,7 +26,7 @@ def test_a_database_that_is_not_up_to_date_is_of_no_use(nobody: Client) -> None:
     answer = nobody.get("/health")
 
     assert answer.status_code == 503
-    assert answer.json() == {"status": "unavailable", "database": True, "migrations": False}
+    assert answer.json() == {"status": "unavailable", "database": True, "migrations": False, "keys": False}
 
 
 def test_it_is_read_only(nobody: Client) -> None:

@@ -291,10 +291,12 @@ def test_under_load_nothing_arrives_after_a_confirmed_answer(northgate, sandbox,
     """Four worker processes, the real carrier, a sandbox that stamps each arrival, patients who withdraw meanwhile."""
     patients = make_patients(northgate.id, how_many=150, now=now - HOUR, purpose=REMINDER, channels=[Channel.SMS])
     make_appointments(patients, starts_at=now + TOMORROW, now=now)
-    sandbox.faults.push(Fault(channel="sms", kind="slow", seconds=0.02, times=10_000))
+    sandbox.faults.push(Fault(channel="sms", kind="slow", seconds=0.1, times=10_000))
     leaving = random.Random(2).sample(patients, 50)  # noqa: S311 - a seed makes the run repeatable
     answers = {}
-    with Workers(how_many=4, carriers=settings_for(sandbox), now=now, pace=Pace(batch=8, lease=15, call=5)) as workers:
+    with Workers(
+        how_many=4, carriers=settings_for(sandbox), now=now, pace=Pace(batch=4, lease=15, call=5, parallel=2)
+    ) as workers:
         workers.wait_until_ready()
         plan_programmes(now=now)
         wait_until(lambda: len(sandbox.received()) > 5)

@@ -275,21 +275,24 @@ class CsvFile:
             postal_code=row.text("postal_code"),
             city=row.text("city"),
             country=country,
-            active=_yes_or_no(row, "active", default=True),
+            active=_is_active(row),
         )
 
     def _birth_date(self, row: _Row) -> date | None:
-        text = row.text("birth_date")
-        if not text:
-            return None
+        """The day of birth. One that can not be used is reported, and does not cost the patient."""
         try:
+            text = row.text("birth_date")
+            if not text:
+                return None
             first, last = read_clinic_days(text)
-        except Unreadable as error:
-            raise Refused(error.why, row.name("birth_date")) from None
+        except (Unreadable, Refused) as error:
+            row.unusable("birth_date", error.why)
+            return None
+        why = Why.DATE_INCOMPLETE if first != last else None
         if self._today is not None and first > self._today:
-            raise Refused(Why.DATE_IN_FUTURE, row.name("birth_date"))
-        if first != last:
-            row.unusable("birth_date", Why.DATE_INCOMPLETE)
+            why = Why.DATE_IN_FUTURE
+        if why is not None:
+            row.unusable("birth_date", why)
             return None
         return first
 
@@ -511,19 +514,26 @@ def _telecoms(row: _Row, region: str) -> tuple[Telecom, ...]:
 
 
 def _death(row: _Row) -> tuple[bool, datetime | date | None]:
-    """Whether the patient has died, and when. A date that can not be read still says that they have."""
-    column = "deceased_on" if row.text("deceased_on") else "deceased"
-    text = row.text(column)
-    word = _plain(text)
-    if not word or word in _ALIVE:
-        return False, None
-    if word in _DEAD:
-        return True, None
-    if not text[0].isdigit():
-        raise Refused(Why.CODE_NOT_UNDERSTOOD, row.name(column))
+    """Whether the patient has died, and when. Whatever stands there and can not be read says that they have.
+
+    A mistake in this direction is seen by staff and harms nobody; one in the other writes to the dead.
+    """
+    on, said = _death_in(row, "deceased_on"), _death_in(row, "deceased")
+    return on[0] or said[0], on[1] or said[1]
+
+
+def _death_in(row: _Row, column: str) -> tuple[bool, datetime | date | None]:
     try:
+        text = row.text(column)
+        word = _plain(text)
+        if not text or word in _ALIVE:
+            return False, None
+        if word in _DEAD:
+            return True, None
+        if not text[0].isdigit():
+            raise Refused(Why.CODE_NOT_UNDERSTOOD, row.name(column))  # noqa: TRY301 - one report for all of these, below.
         first, last = read_clinic_days(text)
-    except Unreadable as error:
+    except (Refused, Unreadable) as error:
         row.unusable(column, error.why)
         return True, None
     if first != last:
@@ -532,15 +542,17 @@ def _death(row: _Row) -> tuple[bool, datetime | date | None]:
     return True, first
 
 
-def _yes_or_no(row: _Row, column: str, *, default: bool) -> bool:
-    word = row.word(column)
-    if word in YES:
-        return True
-    if word in NO:
+def _is_active(row: _Row) -> bool:
+    """Whether the record is in use. What can not be read is taken for no: nobody is contacted by mistake."""
+    try:
+        text = row.text("active")
+    except Refused as error:
+        row.unusable("active", error.why)
         return False
-    if word:
-        raise Refused(Why.CODE_NOT_UNDERSTOOD, row.name(column))
-    return default
+    word = _plain(text)
+    if text and word not in YES | NO:
+        row.unusable("active", Why.CODE_NOT_UNDERSTOOD)
+    return not text or word in YES
 
 
 def _one_of(row: _Row, column: str, known: Mapping[str, _Known], *, otherwise: Why) -> _Known | None:

@@ -77,15 +77,15 @@ class Element:
             raise Refused(Why.WRONG_TYPE, self.field(name))
         return value
 
-    def number(self, name: str) -> int | None:
-        """A whole number above zero, or nothing."""
+    def number(self, name: str, *, most: int = 2**31 - 1) -> int | None:
+        """A whole number from 1 to `most`, or nothing."""
         value = self._value.get(name)
         if value is None:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
             raise Refused(Why.WRONG_TYPE, self.field(name))
-        if not 0 < value < 2**31:
-            raise Refused(Why.CODE_NOT_UNDERSTOOD, self.field(name))
+        if not 0 < value <= most:
+            raise Refused(Why.NUMBER_OUT_OF_RANGE, self.field(name))
         return value
 
     def child(self, name: str) -> "Element | None":

@@ -33,6 +33,9 @@ _OTHER_TYPES: Final = frozenset(
 )
 _BY_SMALL_NAME: Final = {name.lower(): name for name in READ_TYPES}
 _METHODS: Final = frozenset({"POST", "PUT"})
+# Those that say what is so now. A history says what was, a response what became of something else.
+_BUNDLE_TYPES: Final = ("transaction", "batch", "collection", "searchset")
+_COMPRESSED: Final = frozenset({".gz", ".zip", ".bz2", ".xz", ".zst", ".7z"})
 
 
 class SourceRefused(InvalidInput):
@@ -53,11 +56,16 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoredFile:
-    """One file that is not read. `resource_type` is empty, and `lines` None, when it is no NDJSON."""
+    """One file that is not read: its lines where it is NDJSON of another type, or else the reason why it is not.
+
+    `is_missed`: by its name it would have been read, so something of the export may be missing.
+    """
 
     file: str
     resource_type: str
     lines: int | None
+    why: Why | None = None
+    is_missed: bool = False
 
 
 class FhirFolder:
@@ -122,6 +130,12 @@ def read_folder(
     except OSError:
         raise SourceRefused("The folder can not be read.", field="folder", reason=Why.FILE_UNREADABLE) from None
     if not files:
+        if any(_ignored(path).why is Why.FILE_COMPRESSED for path in paths):
+            raise SourceRefused(
+                "The folder holds compressed files only: unpack them first.",
+                field="folder",
+                reason=Why.FILE_COMPRESSED,
+            )
         raise SourceRefused("The folder holds no file that is imported.", field="folder", reason=Why.MISSING)
     files.sort(key=lambda file: READ_TYPES.index(file.resource_type))
     others = tuple(path for path, kind in typed if kind not in READ_TYPES)
@@ -138,6 +152,10 @@ def read_bundle(
     entries = bundle.get("entry", [])
     if bundle.get("resourceType") != "Bundle":
         yield _bundle_problem(0, "resourceType", Why.WRONG_RESOURCE_TYPE)
+    elif bundle.get("type") is None:
+        yield _bundle_problem(0, "type", Why.MISSING)
+    elif bundle["type"] not in _BUNDLE_TYPES:
+        yield _bundle_problem(0, "type", Why.BUNDLE_TYPE_NOT_READ)
     elif not isinstance(entries, list):
         yield _bundle_problem(0, "entry", Why.WRONG_TYPE)
     else:
@@ -259,6 +277,27 @@ def _type_of_first_line(path: Path) -> str:
 
 
 def _ignored(path: Path) -> IgnoredFile:
-    kind = _type_of_file(path)
-    is_lines = path.suffix.lower() in _NDJSON and path.is_file()
-    return IgnoredFile(file=path.name, resource_type=kind, lines=count_lines(path) if is_lines else None)
+    kind, why = _type_of_file(path), _why_not_lines(path)
+    plain = path.stem if path.suffix.lower() in _COMPRESSED else path.name
+    return IgnoredFile(
+        file=path.name,
+        resource_type=kind,
+        lines=count_lines(path) if why is None else None,
+        why=why,
+        is_missed=why is not None and plain.lower().endswith(_NDJSON),
+    )
+
+
+def _why_not_lines(path: Path) -> Why | None:
+    """Why a file can not be read line by line; None when it can."""
+    if not path.is_file():
+        return Why.FILE_NOT_REGULAR
+    if path.suffix.lower() in _COMPRESSED:
+        return Why.FILE_COMPRESSED
+    if path.suffix.lower() not in _NDJSON:
+        return Why.FILE_NOT_NDJSON
+    try:
+        path.open("rb").close()
+    except OSError:
+        return Why.FILE_UNREADABLE
+    return None

@@ -12,6 +12,9 @@ class Why(StrEnum):
 
     # The file and its lines.
     FILE_UNREADABLE = "file_unreadable"
+    FILE_NOT_REGULAR = "file_not_regular"
+    FILE_COMPRESSED = "file_compressed"
+    FILE_NOT_NDJSON = "file_not_ndjson"
     ENCODING_NOT_SUPPORTED = "encoding_not_supported"
     ENCODING_CP1252 = "encoding_cp1252"
     LINE_TOO_LONG = "line_too_long"
@@ -26,6 +29,7 @@ class Why(StrEnum):
     # The record as a whole.
     WRONG_RESOURCE_TYPE = "wrong_resource_type"
     RESOURCE_NOT_READ = "resource_not_read"
+    BUNDLE_TYPE_NOT_READ = "bundle_type_not_read"
     METHOD_NOT_READ = "method_not_read"
     MODIFIER_NOT_UNDERSTOOD = "modifier_not_understood"
     NO_IDENTIFIER = "no_identifier"
@@ -42,6 +46,7 @@ class Why(StrEnum):
     TOO_MANY = "too_many"
     BAD_CHARACTER = "bad_character"
     CODE_NOT_UNDERSTOOD = "code_not_understood"
+    NUMBER_OUT_OF_RANGE = "number_out_of_range"
     ID_NOT_VALID = "id_not_valid"
     IDENTIFIER_INCOMPLETE = "identifier_incomplete"
     REFERENCE_NOT_UNDERSTOOD = "reference_not_understood"
@@ -87,6 +92,16 @@ def _both(french: str, english: str) -> Mapping[Language, str]:
 
 REASONS: Final[Mapping[str, Mapping[Language, str]]] = {
     Why.FILE_UNREADABLE: _both("Le fichier ne peut pas être lu jusqu’au bout.", "The file can not be read to its end."),
+    Why.FILE_NOT_REGULAR: _both(
+        "Ce n’est pas un fichier : un dossier, un tube, ou un lien qui ne mène nulle part.",
+        "This is no file: a folder, a pipe, or a link that leads nowhere.",
+    ),
+    Why.FILE_COMPRESSED: _both(
+        "Le fichier est compressé : décompressez-le d’abord.", "The file is compressed: unpack it first."
+    ),
+    Why.FILE_NOT_NDJSON: _both(
+        "Le nom ne finit ni par .ndjson ni par .jsonl.", "The name ends in neither .ndjson nor .jsonl."
+    ),
     Why.ENCODING_NOT_SUPPORTED: _both(
         "Le fichier n’est ni en UTF-8 ni en Windows-1252. Enregistrez-le en UTF-8.",
         "The file is neither UTF-8 nor Windows-1252. Save it as UTF-8.",
@@ -113,6 +128,10 @@ REASONS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Le type de ressource n’est pas celui attendu ici.", "The type of resource is not the one expected here."
     ),
     Why.RESOURCE_NOT_READ: _both("Ce type de ressource n’est pas importé.", "This type of resource is not imported."),
+    Why.BUNDLE_TYPE_NOT_READ: _both(
+        "Ce type de Bundle n’est pas importé : seuls transaction, batch, collection et searchset le sont.",
+        "This type of Bundle is not imported: only transaction, batch, collection and searchset are.",
+    ),
     Why.METHOD_NOT_READ: _both(
         "Cette action n’est pas prise en charge : seules la création et la mise à jour le sont.",
         "This action is not supported: only create and update are.",
@@ -152,6 +171,7 @@ REASONS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Le texte contient un caractère interdit.", "The text holds a character that is not allowed."
     ),
     Why.CODE_NOT_UNDERSTOOD: _both("Le code n’est pas reconnu.", "The code is not understood."),
+    Why.NUMBER_OUT_OF_RANGE: _both("Le nombre est trop petit ou trop grand.", "The number is too small or too large."),
     Why.ID_NOT_VALID: _both("L’id n’est pas valide.", "The id is not valid."),
     Why.IDENTIFIER_INCOMPLETE: _both(
         "L’identifiant n’a pas de système ou pas de valeur ; il n’est pas utilisé.",

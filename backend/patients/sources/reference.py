@@ -14,10 +14,13 @@ from backend.policy.vocabulary import Language
 
 _PATIENT: Final = (
     ("`id`, `identifier`", "recognise the patient again; identifiers count when they have a system and a value"),
-    ("`active`", "false is kept; absent means true"),
+    (
+        "`active`",
+        "absent means true; what can not be read means false, and the patient is not contacted",
+    ),
     ("`name`", "`official`, else `usual`, else the first that is not `old` or `maiden`"),
-    ("`birthDate`", "a whole date; of a year or a month alone, none is kept"),
-    ("`deceasedBoolean`, `deceasedDateTime`", "a date that can not be read still marks the patient as deceased"),
+    ("`birthDate`", "a whole date, not after today; otherwise none is kept"),
+    ("`deceasedBoolean`, `deceasedDateTime`", "whatever can not be read marks the patient as deceased, see above"),
     ("`gender`", "as it is"),
     ("`communication`", "the first preferred language that exists here, else the first other one"),
     ("`telecom`", "`phone`, `sms` and `email`; `use`, `rank` and `period` count"),
@@ -33,7 +36,8 @@ _RELATED_PERSON: Final = (
 _APPOINTMENT: Final = (
     ("`id`, `identifier`", "recognise the appointment again"),
     ("`status`", "needed"),
-    ("`start`, `end`, `minutesDuration`", "`start` is needed once the appointment is booked"),
+    ("`start`, `end`", "`start` is needed once the appointment is booked"),
+    ("`minutesDuration`", "gives the end where none is said: 1 to 527040, a year"),
     ("`participant.actor`", "one patient; the names of the first place and the first practitioner"),
     ("`participant.status`", "`declined` by the patient means cancelled"),
     ("`serviceType`, `appointmentType`, `description`", "what it is called, the first of them that says it"),
@@ -63,7 +67,7 @@ _CELLS: Final = {
     "identifier": "the patient's number at the clinic; needed",
     "family_name": "needed as a column; an empty cell is reported",
     "given_names": "several are separated by commas",
-    "birth_date": "`31/12/1980` or `1980-12-31`",
+    "birth_date": "`31/12/1980` or `1980-12-31`, not after today; otherwise none is kept",
     "gender": "`F`, `M`, `autre`, `inconnu`, or in words",
     "mobile": "a telephone number",
     "phone": "a telephone number",
@@ -74,9 +78,9 @@ _CELLS: Final = {
     "postal_code": "as it is",
     "city": "as it is",
     "country": "a name, or two letters; decides how telephone numbers are read",
-    "deceased": "`oui`, `non`, or the date",
-    "deceased_on": "the date; a date that can not be read still marks the patient as deceased",
-    "active": "`oui` or `non`; empty means yes",
+    "deceased": "`oui`, `non`, or the date; what can not be read marks the patient as deceased",
+    "deceased_on": "the date; what can not be read marks the patient as deceased",
+    "active": "`oui` or `non`; empty means yes; what can not be read means no, and the patient is not contacted",
     "appointment_at": "`31/12/2026 14:30`, or ISO 8601, on the clock of the clinic",
     "appointment_time": "the time, when the column above holds the day alone",
     "appointment_end": "like the start",
@@ -92,18 +96,49 @@ _OPENING: Final = f"""# What an import reads
 *Written by `backend/patients/sources/reference.py` from the tables that the import goes by; do not edit it here.*
 
 An import reads patients, those who stand by them, and the dates that messages count from. Every line that is not blank
-ends up as a record or as a refusal with file, line, field and reason. A field that is not usable does not cost the
-record: it is reported, and a telephone number or e-mail address is kept as it was written and never used. A report
-holds no values, only where they stand.
+ends up as a record or as a refusal with file, line, field and reason. A report holds no values, only where they stand.
+The commands end with exit code 1 when a line was refused or a file could not be read, although all the rest was taken
+over; with 0 only when nothing was lost.
+
+## What costs a record
+
+The record is refused, and what was known of it before stays as it is, when
+
+- the line or row can not be read as such, is cut off, too long or too deeply nested, or names an element twice;
+- the type of resource is not the expected one, or it has a `modifierExtension`;
+- it can not be recognised again (no id, no identifier), its id is not valid, or it is in the import already;
+- the patient was replaced by another record; or, of anything else, the patient is missing, unknown, ambiguous, refused,
+  or there are several;
+- something that is needed is missing or not understood: a status, the start of an appointment that is booked, a
+  vaccine; or a date of an appointment, an encounter, a vaccination or a period can not be read;
+- any element that is read has the wrong JSON type, too many values, a text that is too long, or a control character,
+  unless it is named below.
+
+The record is kept and the field is reported as `unusable`, when
+
+- `birthDate` can not be read, is incomplete, is of the wrong type or in the future: there is no date of birth then;
+- `active` is of the wrong type: the record counts as not active, and nobody is contacted;
+- `deceasedBoolean` or `deceasedDateTime` is there and can not be read, whatever its type: **the patient is marked as
+  deceased and not contacted**, until staff have looked. Only a `deceasedBoolean` that is `false`, or nothing (absent,
+  null, empty), says that the patient lives. A mark of death is never taken back by a later import;
+- a contact point can not be used: it is kept as it was written, and never used;
+- a `rank`, a `use`, a `minutesDuration`, a gender, a language, an incomplete identifier, a name that is missing, an end
+  before its start: left out.
+
+In a CSV file the same holds of `birth_date`, `active`, `deceased` and `deceased_on`, and an appointment that can not be
+read does not cost the patient of its row.
 
 ## FHIR R4
 
 A folder of bulk NDJSON files, or a bundle sent to the API. A file is known by its name (`Patient.ndjson`,
 `Patient.000.ndjson`, `patient_file_1.ndjson`), or else by the type that its first line names; files of other types are
-listed as ignored, with their number of lines. Patients are read before all that refers to them. A line is at most
-{lines.MAX_LINE_BYTES:,} bytes long, a name, number or code {NAME_LIMIT} characters, any other text {TEXT_LIMIT:,}; a
-resource has at most {resources.MOST_IDENTIFIERS} identifiers, {resources.MOST_TELECOMS} contact points and
-{resources.MOST_NAMES} names of {resources.MOST_GIVEN_NAMES} given names each. What goes beyond is refused, not cut.
+listed as ignored, with their number of lines, and what can not be read (compressed, a folder, a link to nothing) with
+its reason. A bundle is a `transaction`, `batch`, `collection` or `searchset`; a history or a response is refused.
+
+Patients are read before all that refers to them. A line is at most {lines.MAX_LINE_BYTES:,} bytes long, a name, number
+or code {NAME_LIMIT} characters, any other text {TEXT_LIMIT:,}; a resource has at most {resources.MOST_IDENTIFIERS}
+identifiers, {resources.MOST_TELECOMS} contact points and {resources.MOST_NAMES} names of
+{resources.MOST_GIVEN_NAMES} given names each. What goes beyond is refused, not cut.
 
 A reference to a patient is `Patient/ID`, an absolute address that ends like it, `urn:uuid:ID`,
 `Patient?identifier=SYSTEM|VALUE`, or an `identifier` with system and value.

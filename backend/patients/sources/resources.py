@@ -190,7 +190,7 @@ def _patient(patient: Element, reading: _Reading) -> PatientRecord:
         postal_code=postal_code,
         city=city,
         country=country,
-        active=patient.flag("active") is not False,
+        active=_is_active(patient, reading),
     )
 
 
@@ -208,7 +208,7 @@ def _related_person(person: Element, reading: _Reading) -> RelatedPersonRecord:
         family_name=family_name,
         given_names=given_names,
         telecoms=_telecoms(person, reading, region=region_of(country, default=reading.region)),
-        active=person.flag("active") is not False,
+        active=_is_active(person, reading),
         starts_on=starts_on,
         ends_on=ends_on,
     )
@@ -263,36 +263,66 @@ def _address(person: Element) -> tuple[tuple[str, ...], str, str, str]:
 
 
 def _birth_date(patient: Element, reading: _Reading) -> date | None:
-    text = patient.text("birthDate")
-    if not text:
+    """The day of birth. One that can not be used is reported, and does not cost the patient."""
+    try:
+        text = patient.text("birthDate")
+        if not text:
+            return None
+        first, last = _days(text, "birthDate")
+    except Refused as error:
+        reading.unusable(error.field, error.why)
         return None
-    first, last = _days(text, "birthDate")
+    why = Why.DATE_INCOMPLETE if first != last else None
     if reading.today is not None and first > reading.today:
-        raise Refused(Why.DATE_IN_FUTURE, "birthDate")
-    if first != last:
-        reading.unusable("birthDate", Why.DATE_INCOMPLETE)
+        why = Why.DATE_IN_FUTURE
+    if why is not None:
+        reading.unusable("birthDate", why)
         return None
     return first
 
 
-def _death(patient: Element, reading: _Reading) -> tuple[bool, datetime | date | None]:
-    """Whether the patient has died, and when. A date that can not be read still says that they have."""
-    name = "deceasedDateTime"
-    text = patient.text(name)
-    if not text:
-        # The date may be withheld, by an extension in its place: there is one all the same.
-        return patient.flag("deceasedBoolean") is True or patient.has(f"_{name}"), None
+def _is_active(person: Element, reading: _Reading) -> bool:
+    """Whether the record is in use. What can not be read is taken for no: nobody is contacted by mistake."""
     try:
+        return person.flag("active") is not False
+    except Refused as error:
+        reading.unusable(error.field, error.why)
+        return False
+
+
+def _death(patient: Element, reading: _Reading) -> tuple[bool, datetime | date | None]:
+    """Whether the patient has died, and when. Whatever stands there and can not be read says that they have.
+
+    A mistake in this direction is seen by staff and harms nobody; one in the other writes to the dead.
+    """
+    is_said = _is_said_dead(patient, reading)
+    name = "deceasedDateTime"
+    try:
+        text = patient.text(name) if patient.has(name) else ""
+        if not text:
+            # The date may be withheld, by an extension in its place: there is one all the same.
+            return is_said or patient.has(f"_{name}"), None
         if "T" in text:
             return True, read_instant(text)
         first, last = read_days(text)
-    except Unreadable as error:
+    except (Refused, Unreadable) as error:
         reading.unusable(name, error.why)
         return True, None
     if first != last:
         reading.unusable(name, Why.DATE_INCOMPLETE)
         return True, None
     return True, first
+
+
+def _is_said_dead(patient: Element, reading: _Reading) -> bool:
+    name = "deceasedBoolean"
+    if not patient.has(name):
+        return False
+    try:
+        return patient.flag(name) is True
+    except Refused as error:
+        reading.unusable(error.field, error.why)
+        return True
 
 
 def _language(patient: Element, reading: _Reading) -> Language | None:
@@ -351,7 +381,7 @@ def _telecoms(person: Element, reading: _Reading, *, region: str) -> tuple[Telec
                 field=each.field("value"),
                 region=region,
                 use=use if use in USES else None,
-                rank=each.number("rank"),
+                rank=_number(each, "rank", reading),
                 stopped=_stopped(each, use, reading.today),
             )
             contacts.append(contact)
@@ -405,8 +435,8 @@ def _appointment(appointment: Element, reading: _Reading) -> OccasionRecord:
     if starts_at is None and status in _NEEDS_START:
         raise Refused(Why.MISSING, "start")
     ends_at = _instant(appointment, "end")
-    minutes = appointment.number("minutesDuration")
-    if ends_at is None and starts_at is not None and minutes is not None and minutes <= _MINUTES_OF_A_YEAR:
+    minutes = _number(appointment, "minutesDuration", reading, most=_MINUTES_OF_A_YEAR)
+    if ends_at is None and starts_at is not None and minutes is not None:
         ends_at = starts_at + timedelta(minutes=minutes)
     return OccasionRecord(
         where=reading.where,
@@ -513,6 +543,16 @@ def _after(starts_at: datetime | None, ends_at: datetime | None, path: str, read
         reading.unusable(path, Why.END_BEFORE_START)
         return None
     return ends_at
+
+
+def _number(element: Element, name: str, reading: _Reading, *, most: int = 2**31 - 1) -> int | None:
+    """A whole number from 1; one that can not be used is reported and left out."""
+    try:
+        found = element.number(name, most=most)
+    except Refused as error:
+        reading.unusable(error.field, error.why)
+        return None
+    return found
 
 
 def _maybe(element: Element | None) -> tuple[Element, ...]:

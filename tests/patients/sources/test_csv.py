@@ -117,11 +117,6 @@ HEAD = "IPP;Nom;Date de naissance;Mobile;Décédé;Actif;Langue\n"
         ("1;Durand;;;;", "", "cell_count"),
         ("1;Durand;;;;;;;", "", "cell_count"),
         (";Durand;;;;;", "IPP", "no_identifier"),
-        ("1;Durand;31/02/1980;;;;", "Date de naissance", "date_impossible"),
-        ("1;Durand;12.80;;;;", "Date de naissance", "date_not_understood"),
-        ("1;Durand;01/01/2030;;;;", "Date de naissance", "date_in_future"),
-        ("1;Durand;;;perhaps;;", "Décédé", "code_not_understood"),
-        ("1;Durand;;;;perhaps;", "Actif", "code_not_understood"),
         (f"1;{'x' * 201};;;;;", "Nom", "too_long"),
         (f"1;{'x' * 140_000};;;;;", "", "too_long"),
         ("1;Du\x01rand;;;;;", "Nom", "bad_character"),
@@ -141,6 +136,14 @@ def test_a_row_that_can_not_be_read_is_refused_and_the_next_one_is_read(read, ro
     [
         ("1;;;;;;", "Nom", "name_missing"),
         ("1;Durand;1980;;;;", "Date de naissance", "date_incomplete"),
+        ("1;Durand;31/02/1980;;;;", "Date de naissance", "date_impossible"),
+        ("1;Durand;12.80;;;;", "Date de naissance", "date_not_understood"),
+        ("1;Durand;01/01/2030;;;;", "Date de naissance", "date_in_future"),
+        (f"1;Durand;{'1' * 201};;;;", "Date de naissance", "too_long"),
+        ("1;Durand;;;perhaps;;", "Décédé", "code_not_understood"),
+        (f"1;Durand;;;{'x' * 201};;", "Décédé", "too_long"),
+        ("1;Durand;;;;perhaps;", "Actif", "code_not_understood"),
+        (f"1;Durand;;;;{'x' * 201};", "Actif", "too_long"),
         ("1;Durand;;12;;;", "Mobile", "phone_incomplete"),
         ("1;Durand;;;31/02/2020;;", "Décédé", "date_impossible"),
         ("1;Durand;;;2020;;", "Décédé", "date_incomplete"),
@@ -161,6 +164,8 @@ def test_what_is_not_usable_does_not_cost_the_patient(read, row, field, reason):
         ("Décédée", True, None),
         ("12/03/2020", True, date(2020, 3, 12)),
         ("31/02/2020", True, None),
+        ("perhaps", True, None),
+        ("?", True, None),
         ("non", False, None),
         ("", False, None),
     ],
@@ -169,6 +174,18 @@ def test_the_dead_are_marked(read, cell, deceased, at):
     patient = read(f"{HEAD}1;Durand;;;{cell};;\n")[-1]
 
     assert (patient.deceased, patient.deceased_at) == (deceased, at)
+
+
+def test_whoever_may_not_be_active_is_not(read):
+    assert read(f"{HEAD}1;Durand;;;;perhaps;\n")[-1].active is False
+    assert read(f"{HEAD}1;Durand;;;;?;\n")[-1].active is False
+    assert read(f"{HEAD}1;Durand;;;;;\n")[-1].active is True
+
+
+def test_a_yes_outweighs_a_date_of_death_that_says_no(read):
+    [patient] = read("IPP;Nom;Décédé;Date de décès\n1;Durand;oui;non\n")
+
+    assert (patient.deceased, patient.deceased_at) == (True, None)
 
 
 def test_a_date_of_death_outweighs_a_no(read):

@@ -1,4 +1,5 @@
 import json
+import os
 from datetime import UTC, date, datetime
 
 import pytest
@@ -16,6 +17,16 @@ from backend.patients.sources.records import (
 
 HERE = Where(file="Patient.ndjson", line=1)
 TODAY = date(2026, 10, 14)
+ANOTHER_BUNDLE: tuple[object, ...] = (
+    "history",
+    "transaction-response",
+    "batch-response",
+    "document",
+    "message",
+    "Batch",
+    7,
+    [],
+)
 BY_ID = Reference(identifier=None, source_id="p1")
 
 
@@ -124,15 +135,7 @@ def test_a_patient_is_read_whole():
         ({"telecom": [{}] * 21}, "telecom", "too_many"),
         ({"telecom": ["0639981234"]}, "telecom[0]", "wrong_type"),
         ({"telecom": [{"system": "phone", "value": 639981234}]}, "telecom[0].value", "wrong_type"),
-        ({"telecom": [{"system": "phone", "value": "1", "rank": True}]}, "telecom[0].rank", "wrong_type"),
         ({"identifier": [{}] * 51}, "identifier", "too_many"),
-        ({"birthDate": "1980-02-30"}, "birthDate", "date_impossible"),
-        ({"birthDate": "31/12/1980"}, "birthDate", "date_not_understood"),
-        ({"birthDate": 1980}, "birthDate", "wrong_type"),
-        ({"birthDate": "0980-01-01"}, "birthDate", "date_out_of_range"),
-        ({"birthDate": "2027-01-01"}, "birthDate", "date_in_future"),
-        ({"deceasedBoolean": "true"}, "deceasedBoolean", "wrong_type"),
-        ({"active": "yes"}, "active", "wrong_type"),
         ({"link": [{"type": "replaced-by", "other": {}}]}, "link[0].type", "patient_replaced"),
         ({"modifierExtension": [{"url": "x"}]}, "modifierExtension", "modifier_not_understood"),
         ({"id": None}, "identifier", "no_identifier"),
@@ -145,12 +148,79 @@ def test_a_patient_who_can_not_be_read_is_refused_with_the_field(parts, field, r
     assert refusal(patient(**parts)) == (field, reason)
 
 
-@pytest.mark.parametrize("text", ["1980", "1980-05"])
-def test_half_a_date_of_birth_is_reported_and_not_guessed(text):
-    record, problems = read(patient(birthDate=text))
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("1980", "date_incomplete"),
+        ("1980-05", "date_incomplete"),
+        ("1980-02-30", "date_impossible"),
+        ("31/12/1980", "date_not_understood"),
+        (1980, "wrong_type"),
+        ("x" * 201, "too_long"),
+        ("0980-01-01", "date_out_of_range"),
+        ("2027-01-01", "date_in_future"),
+        ("2027", "date_in_future"),
+    ],
+)
+def test_a_date_of_birth_that_can_not_be_used_is_reported_and_not_guessed(given, reason):
+    record, problems = read(patient(birthDate=given))
 
     assert record.birth_date is None
-    assert problems == [("unusable", "birthDate", "date_incomplete")]
+    assert problems == [("unusable", "birthDate", reason)]
+
+
+@pytest.mark.parametrize("given", ["yes", "true", 1, [True], "x" * 201])
+def test_whoever_may_not_be_active_is_not(given):
+    record, problems = read(patient(active=given))
+
+    assert record.active is False
+    assert problems == [("unusable", "active", "wrong_type")]
+
+
+@pytest.mark.parametrize(
+    ("parts", "field", "reason"),
+    [
+        ({"deceasedBoolean": "true"}, "deceasedBoolean", "wrong_type"),
+        ({"deceasedBoolean": "false"}, "deceasedBoolean", "wrong_type"),
+        ({"deceasedBoolean": 0}, "deceasedBoolean", "wrong_type"),
+        ({"deceasedDateTime": 2020}, "deceasedDateTime", "wrong_type"),
+        ({"deceasedDateTime": True}, "deceasedDateTime", "wrong_type"),
+        ({"deceasedDateTime": "x" * 201}, "deceasedDateTime", "too_long"),
+        ({"deceasedDateTime": "2020\u0001"}, "deceasedDateTime", "bad_character"),
+        ({"deceasedBoolean": False, "deceasedDateTime": "soon"}, "deceasedDateTime", "date_not_understood"),
+    ],
+)
+def test_what_is_said_of_a_death_and_can_not_be_read_marks_the_dead(parts, field, reason):
+    record, problems = read(patient(**parts))
+
+    assert (record.deceased, record.deceased_at) == (True, None)
+    assert problems == [("unusable", field, reason)]
+
+
+def test_a_death_on_a_day_counts_whatever_else_stands_there():
+    record, problems = read(patient(deceasedBoolean="no", deceasedDateTime="2020-03-12"))
+
+    assert (record.deceased, record.deceased_at) == (True, date(2020, 3, 12))
+    assert problems == [("unusable", "deceasedBoolean", "wrong_type")]
+
+
+@pytest.mark.parametrize(("given", "reason"), [(True, "wrong_type"), (0, "number_out_of_range")])
+def test_a_rank_that_is_none_does_not_cost_the_patient(given, reason):
+    record, problems = read(patient(telecom=[{"system": "phone", "value": "0639981234", "rank": given}]))
+
+    assert (record.telecoms[0].usable, record.telecoms[0].rank) == (True, None)
+    assert problems == [("unusable", "telecom[0].rank", reason)]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [(10**18, "number_out_of_range"), (0, "number_out_of_range"), (-5, "number_out_of_range"), ("30", "wrong_type")],
+)
+def test_a_duration_that_can_not_be_used_does_not_cost_the_appointment(given, reason):
+    record, problems = read(appointment(end=None, minutesDuration=given))
+
+    assert record.ends_at is None
+    assert problems == [("unusable", "minutesDuration", reason)]
 
 
 @pytest.mark.parametrize(
@@ -174,8 +244,12 @@ def test_whatever_the_date_of_death_the_dead_are_marked(parts, at, reasons):
     assert [reason for _, _, reason in problems] == reasons
 
 
-def test_the_living_are_not_marked():
-    assert read(patient(deceasedBoolean=False))[0].deceased is False
+@pytest.mark.parametrize(
+    "parts",
+    [{"deceasedBoolean": False}, {"deceasedBoolean": None}, {"deceasedDateTime": ""}, {"deceasedDateTime": " "}],
+)
+def test_the_living_are_not_marked(parts):
+    assert read(patient(**parts))[0].deceased is False
 
 
 @pytest.mark.parametrize(
@@ -502,11 +576,11 @@ def test_a_mother_of_two_is_two_related_persons(export):
 
 
 def test_a_refused_patient_does_not_stand_in_the_way_of_a_good_one(export):
-    folder = export({"Patient.ndjson": [patient(birthDate="nonsense"), patient()]})
+    folder = export({"Patient.ndjson": [patient(name="nonsense"), patient()]})
 
     refused, kept = folder.records()
 
-    assert (refused.reason, type(kept)) == ("date_not_understood", PatientRecord)
+    assert (refused.reason, type(kept)) == ("wrong_type", PatientRecord)
 
 
 def test_a_folder_with_nothing_to_import_is_refused(tmp_path):
@@ -516,6 +590,34 @@ def test_a_folder_with_nothing_to_import_is_refused(tmp_path):
         read_folder(tmp_path / "none")
 
     assert (nothing.value.extra["reason"], none.value.extra["reason"]) == ("missing", "file_unreadable")
+
+
+def test_what_is_not_read_of_a_folder_says_why(export, tmp_path):
+    export({"Patient.ndjson": [patient()], "Observation.ndjson": [{"resourceType": "Observation"}] * 2})
+    for name in ("notes.txt", "Encounter.ndjson.gz"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "older").mkdir()
+    (tmp_path / "Appointment.ndjson").mkdir()
+    (tmp_path / "Immunization.ndjson").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "RelatedPerson.ndjson")
+    folder = read_folder(tmp_path, today=TODAY)
+
+    assert {each.file: (each.lines, each.why, each.is_missed) for each in folder.ignored()} == {
+        "Observation.ndjson": (2, None, False),
+        "notes.txt": (None, "file_not_ndjson", False),
+        "older": (None, "file_not_regular", False),
+        "Encounter.ndjson.gz": (None, "file_compressed", True),
+        "Appointment.ndjson": (None, "file_not_regular", True),
+        "Immunization.ndjson": (None, "file_not_regular", True),
+        "RelatedPerson.ndjson": (None, "file_not_regular", True),
+    }
+
+
+def test_a_folder_of_compressed_files_says_what_to_do(tmp_path):
+    (tmp_path / "Patient.ndjson.gz").write_bytes(b"x")
+
+    with pytest.raises(SourceRefused, match="unpack them first"):
+        read_folder(tmp_path)
 
 
 # ---- bundles
@@ -562,7 +664,12 @@ def test_a_reference_to_an_entry_that_is_no_patient_is_refused():
     ("found", "line", "field", "reason"),
     [
         ({"resourceType": "Patient"}, 0, "resourceType", "wrong_resource_type"),
-        ({"resourceType": "Bundle", "entry": {}}, 0, "entry", "wrong_type"),
+        ({"resourceType": "Bundle", "entry": []}, 0, "type", "missing"),
+        ({"resourceType": "Bundle", "type": "collection", "entry": {}}, 0, "entry", "wrong_type"),
+        *(
+            ({**bundle({"resource": patient()}), "type": kind}, 0, "type", "bundle_type_not_read")
+            for kind in ANOTHER_BUNDLE
+        ),
         (bundle(7), 1, "entry", "wrong_type"),
         (bundle({}), 1, "resource", "missing"),
         (bundle({"resource": []}), 1, "resource", "wrong_type"),
@@ -574,6 +681,13 @@ def test_what_can_not_be_read_of_a_bundle_is_refused_by_entry(found, line, field
     [problem] = read_bundle(found)
 
     assert (problem.where, problem.field, problem.reason) == (Where(file="bundle", line=line), field, reason)
+
+
+@pytest.mark.parametrize("kind", ["transaction", "batch", "collection", "searchset"])
+def test_a_bundle_that_says_what_is_so_now_is_read(kind):
+    [record] = read_bundle({**bundle({"resource": patient()}), "type": kind})
+
+    assert isinstance(record, PatientRecord)
 
 
 def test_no_record_shows_anything_personal_when_it_is_printed():

@@ -85,7 +85,7 @@ def test_any_resource_is_one_record_or_one_refusal(resource):
 @settings(deadline=None)
 @given(entries=st.lists(st.builds(lambda resource: {"resource": resource}, resources) | json_values, max_size=4))
 def test_every_entry_of_any_bundle_is_one_record_or_one_refusal(entries):
-    kept, refused = check(list(read_bundle({"resourceType": "Bundle", "entry": entries})))
+    kept, refused = check(list(read_bundle({"resourceType": "Bundle", "type": "batch", "entry": entries})))
 
     assert sorted(kept + refused) == list(range(1, len(entries) + 1))
 

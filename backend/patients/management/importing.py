@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection
 from tqdm import tqdm
 
 from backend import clock
@@ -20,10 +22,16 @@ from backend.patients.sources.records import Problem, Record
 from backend.policy.vocabulary import Language
 
 SHOWN = 50
+UNPREPARED = "There is no database here yet: run manage.py prepare first."
+EXIT_CODES = "Exit code 1 when anything was refused or could not be read, although the rest was imported; 0 otherwise."
 
 
 class ImportCommand(BaseCommand):
-    """An import with a progress bar where somebody watches, and a report."""
+    """An import with a progress bar where somebody watches, and a report.
+
+    Exit code 0: everything was taken over. 1: something was refused or could not be read, and the rest was taken over;
+    or nothing could be done, and one sentence says why.
+    """
 
     source = ""
 
@@ -35,10 +43,21 @@ class ImportCommand(BaseCommand):
 
     def clinic(self, slug: str) -> ClinicFacts:
         """The clinic that was named."""
+        self._refuse_unprepared()
         try:
             return get_clinic_by_slug(slug)
         except DomainError as error:
             raise CommandError(f"There is no clinic called {slug}.") from error
+        except DatabaseError as error:
+            raise CommandError(UNPREPARED) from error
+
+    def _refuse_unprepared(self) -> None:
+        """Look for the embedded database before it is opened: opening would leave an empty one behind."""
+        name = str(settings.DATABASES["default"]["NAME"])
+        if connection.vendor == "sqlite" and not name.startswith(("file:", ":")):
+            path = Path(name)
+            if not path.is_file() or path.stat().st_size == 0:
+                raise CommandError(UNPREPARED)
 
     def take_over(
         self,
@@ -48,8 +67,8 @@ class ImportCommand(BaseCommand):
         size: int,
         position: Callable[[], int],
         report: Path | None,
-    ) -> None:
-        """Import, and say what came of it."""
+    ) -> int:
+        """Import, and say what came of it. Answers how many lines were refused."""
         with (
             _Report(report) as written,
             tqdm(total=size, unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar,
@@ -75,6 +94,7 @@ class ImportCommand(BaseCommand):
             self.stdout.write(f"{row.where.file}:{row.where.line}:{field} {sentence} ({row.outcome})")
         if written.more:
             self.stdout.write(f"... and {written.more} more: --report FILE writes them all")
+        return counts.rows[RowOutcome.REFUSED]
 
 
 class _Report:

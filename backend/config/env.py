@@ -166,6 +166,16 @@ def port() -> int:
     return whole("PORT", default=8000, at_least=1, at_most=HIGHEST_PORT, meaning="The port bin/serve listens on.")
 
 
+def call_seconds() -> int:
+    """How long one call to a carrier may take; bin/serve gives a worker that long to stop."""
+    return whole(
+        "CALL_SECONDS",
+        default=10,
+        at_least=1,
+        meaning="The whole time one call to a carrier may take. The lease must be three seconds longer, or more.",
+    )
+
+
 def made_folder(path: Path) -> Path:
     """The data folder, made where it is not there yet, readable by its owner only."""
     try:

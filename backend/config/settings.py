@@ -102,12 +102,7 @@ ACCORD_BATCH_SIZE = env.whole("BATCH_SIZE", default=50, at_least=1, meaning="Mes
 ACCORD_LEASE_SECONDS = env.whole(
     "LEASE_SECONDS", default=30, at_least=3, meaning="How long a worker may hold what it took up."
 )
-ACCORD_CALL_SECONDS = env.whole(
-    "CALL_SECONDS",
-    default=10,
-    at_least=1,
-    meaning="The whole time one call to a carrier may take. The lease must be three seconds longer, or more.",
-)
+ACCORD_CALL_SECONDS = env.call_seconds()
 ACCORD_TICK_SECONDS = env.whole(
     "TICK_SECONDS", default=10, at_least=1, meaning="Seconds between two looks for due messages."
 )

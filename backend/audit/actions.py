@@ -348,6 +348,7 @@ class Action(Enum):
         channel=C,
         reasons=CS,
         rules=C,
+        consent_event=C,
     )
     MESSAGE_DEFERRED = _spec(
         "message.deferred",

@@ -212,9 +212,15 @@ def _refusal_draft(held: Held) -> Draft:
     verdict = said(held)
     if verdict.reasons == (Reason.TOO_LATE,):
         return draft_about(held, Action.MESSAGE_EXPIRED)
-    action = Action.MESSAGE_DEFERRED if verdict.decided is Decided.DEFER else Action.MESSAGE_WITHHELD
-    reasons = [reason.value for reason in verdict.reasons]
-    return draft_about(held, action, reasons=reasons, rules=verdict.rules_version, **where(held))
+    reasons: dict[str, object] = {
+        "reasons": [reason.value for reason in verdict.reasons],
+        "rules": verdict.rules_version,
+        **where(held),
+    }
+    if verdict.decided is Decided.DEFER:
+        return draft_about(held, Action.MESSAGE_DEFERRED, **reasons)
+    event = str(verdict.standing_event_id or "none")
+    return draft_about(held, Action.MESSAGE_WITHHELD, consent_event=event, **reasons)
 
 
 def _settle_refused(held: Held, *, now: datetime, done: Delivered) -> None:

@@ -8,7 +8,7 @@ for, the check of a contact point, the confirmation of a consent or withdrawal, 
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -285,12 +285,16 @@ class Verdict:
     `until` (only when deferred) is the earliest instant at which the message may become lawful and wanted; it is
     decided again then. A message that is merely not due yet is deferred without a reason. `consent_event_id` is the
     consent that an allow or a defer relies upon, and None for the closed list; a deny relies on nothing.
+    `standing_event_id` is what was last said of this purpose on this channel, whatever it was: of a message that was
+    withheld it names the refusal or withdrawal. None where nothing was ever said.
     """
 
     decided: Decided
     reasons: tuple[Reason, ...] = ()
     until: datetime | None = None
     consent_event_id: UUID | None = None
+    # For the record only: what was decided, and why, is what makes two verdicts equal.
+    standing_event_id: UUID | None = field(default=None, compare=False)
     rules_version: str = RULES_VERSION
     remedies: tuple[Remedy, ...] = ()
 
@@ -330,6 +334,7 @@ class Verdict:
             "reasons": [reason.value for reason in self.reasons],
             "until": None if self.until is None else self.until.isoformat(),
             "consent_event_id": None if self.consent_event_id is None else str(self.consent_event_id),
+            "standing_event_id": None if self.standing_event_id is None else str(self.standing_event_id),
             "rules_version": self.rules_version,
             "remedies": [remedy.value for remedy in self.remedies],
         }
@@ -337,8 +342,8 @@ class Verdict:
     @classmethod
     def from_record(cls, record: Mapping[str, object]) -> Self:
         """The verdict that was stored. Raises KeyError, TypeError or ValueError for what `as_record` never wrote."""
-        until, event_id, reasons, remedies = (
-            record[key] for key in ("until", "consent_event_id", "reasons", "remedies")
+        until, event_id, standing_id, reasons, remedies = (
+            record[key] for key in ("until", "consent_event_id", "standing_event_id", "reasons", "remedies")
         )
         if not isinstance(reasons, list) or not isinstance(remedies, list):
             raise TypeError("reasons and remedies are lists of codes")
@@ -347,6 +352,7 @@ class Verdict:
             reasons=tuple(Reason(code) for code in reasons),
             until=None if until is None else _instant(datetime.fromisoformat(str(until))),
             consent_event_id=None if event_id is None else UUID(str(event_id)),
+            standing_event_id=None if standing_id is None else UUID(str(standing_id)),
             rules_version=str(record["rules_version"]),
             remedies=tuple(Remedy(code) for code in remedies),
         )
@@ -662,6 +668,10 @@ def decide(facts: ContactFacts) -> Verdict:
     (`not_before`), so that the same question, asked when it is planned, already names the hour at which it will leave.
     What would have to wait until it is of no more use is too late.
     """
+    return replace(_decided(facts), standing_event_id=_last_said(facts))
+
+
+def _decided(facts: ContactFacts) -> Verdict:
     denials = {reason for rule in RULES if (reason := rule(facts)) is not None}
     waiting = _wait_out(facts)
     if denials:
@@ -672,6 +682,12 @@ def decide(facts: ContactFacts) -> Verdict:
     if waiting.until > facts.now:
         return Verdict.deferred(waiting.at_first, until=waiting.until, consent_event_id=consent_event_id)
     return Verdict.allowed(consent_event_id=consent_event_id)
+
+
+def _last_said(facts: ContactFacts) -> UUID | None:
+    """What stands of this purpose on this channel: the newest event, since event ids grow with time."""
+    said = [consent.event_id for consent in facts.relevant_consents if consent.event_id is not None]
+    return max(said, default=None)
 
 
 def _consent_relied_upon(facts: ContactFacts) -> UUID | None:

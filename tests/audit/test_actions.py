@@ -16,6 +16,7 @@ RIGHT: dict[Action, dict[str, object]] = {
         "channel": Channel.SMS,
         "reasons": ["no_consent", "paused"],
         "rules": "1",
+        "consent_event": "none",
     },
     Action.PATIENTS_LISTED: {"reason": "care", "count": 0},
     Action.NOTICE_PUBLISHED: {"notice": "general", "version": 2, "language": "fr", "sha256": "0" * 64},

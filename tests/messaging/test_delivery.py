@@ -56,4 +56,6 @@ def test_a_withdrawal_silences_messages_already_queued(
     assert withdrawal.confirmed
     assert sandbox.received() == ()
     assert Message.objects.get().state == MessageState.WITHHELD
-    assert Message.objects.get().verdict["reasons"] == ["consent_withdrawn"]
+    verdict = Message.objects.get().verdict
+    assert verdict["reasons"] == ["consent_withdrawn"]
+    assert verdict["standing_event_id"] == str(withdrawal.events[Channel.PUSH])

@@ -562,6 +562,7 @@ def test_a_verdict_is_stored_as_codes_and_times() -> None:
         "reasons": ["paused"],
         "until": "2026-10-13T08:00:00+00:00",
         "consent_event_id": str(CONSENT_EVENT),
+        "standing_event_id": str(CONSENT_EVENT),
         "rules_version": RULES_VERSION,
         "remedies": ["end_pause"],
     }
@@ -583,3 +584,17 @@ def test_a_verdict_is_stored_as_codes_and_times() -> None:
 def test_a_record_that_was_never_written_is_refused(damage: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
         Verdict.from_record(decide().as_record() | damage)
+
+
+@pytest.mark.parametrize("status", [ConsentStatus.REFUSED, ConsentStatus.WITHDRAWN, ConsentStatus.GIVEN])
+def test_a_verdict_names_what_was_last_said(status: ConsentStatus) -> None:
+    elsewhere = consent(status, channel=Channel.EMAIL, event_id=UUID(int=9))
+
+    verdict = decide(consents=(elsewhere, consent(status, event_id=UUID(int=7))))
+
+    assert verdict.standing_event_id == UUID(int=7)
+    assert Verdict.from_record(verdict.as_record()).standing_event_id == UUID(int=7)
+
+
+def test_where_nothing_was_said_there_is_nothing_to_name() -> None:
+    assert decide(consents=()).standing_event_id is None

@@ -116,6 +116,7 @@ def _draft(row: Message, verdict: Verdict) -> Draft:
     if verdict.decided is Decided.DENY:
         action = Action.MESSAGE_WITHHELD
         details |= {"reasons": [reason.value for reason in verdict.reasons], "rules": verdict.rules_version}
+        details["consent_event"] = str(verdict.standing_event_id or "none")
     else:
         action = Action.MESSAGE_PLANNED
         details["step"] = CHECK_STEP

@@ -411,4 +411,5 @@ def _draft(row: Message, choice: Choice, purpose: str) -> Draft:
         action = Action.MESSAGE_WITHHELD
         details["reasons"] = [reason.value for reason in choice.verdict.reasons]
         details["rules"] = choice.verdict.rules_version
+        details["consent_event"] = str(choice.verdict.standing_event_id or "none")
     return Draft(action=action, clinic_id=row.clinic_id, about=(row.patient_id,), details=details)

@@ -321,10 +321,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "filters": {"without_host": {"()": "backend.api.log_lines.WithoutHost"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "accord": {"level": "INFO"},
+        "django.security.DisallowedHost": {"filters": ["without_host"]},
         # Django's request logger writes the path of a failed request: paths hold ids only, never personal data.
         "django.request": {"level": "ERROR"},
     },

@@ -14,18 +14,20 @@ from backend.api import examples
 from backend.api.endpoints import MeEndpoint, PatientEndpoint, page
 from backend.api.fields import (
     ChannelList,
+    Choice,
     Day,
     Id,
     Input,
+    Line,
     Moment,
     Output,
     Slug,
-    Text,
     Whole,
     YesNo,
     choice_of,
 )
 from backend.api.idempotency import idempotent
+from backend.api.languages import said
 from backend.api.pages import read_words, refuse_unknown
 from backend.api.permissions import PatientOnly, StaffWritesDpoReads
 from backend.audit.actions import Action
@@ -128,7 +130,7 @@ class SaidOutput(Output):
 class ShownInput(Input):
     """What the app showed when it asked."""
 
-    initial_state = serializers.ChoiceField(choices=["off", "on"], help_text="A box ticked beforehand is no consent.")
+    initial_state = Choice(choices=["off", "on"], help_text="A box ticked beforehand is no consent.")
 
 
 class _SayingInput(Input):
@@ -143,9 +145,8 @@ class _SayingInput(Input):
         if attrs["decision"] != Decision.WITHDRAWN:
             missing = [name for name in self.needed(attrs) if attrs.get(name) is None]
             if missing:
-                required = self.fields["purpose"].error_messages["required"]
                 raise serializers.ValidationError(
-                    {name: [serializers.ErrorDetail(str(required), code="required")] for name in missing}
+                    {name: [serializers.ErrorDetail(said("required"), code="required")] for name in missing}
                 )
         return attrs
 
@@ -163,9 +164,9 @@ class MySayingInput(_SayingInput):
 class EvidenceInput(Input):
     """For `paper_form`: `form_reference`, `signed_on`. For `verbal`: `script_version`, `spoken_at`."""
 
-    form_reference = Text(max_length=80, required=False)
+    form_reference = Line(max_length=80, required=False)
     signed_on = Day(required=False)
-    script_version = Text(max_length=80, required=False)
+    script_version = Line(max_length=80, required=False)
     spoken_at = Moment(required=False)
 
 
@@ -195,14 +196,15 @@ class StaffSayingInput(_SayingInput):
         attrs = super().validate(attrs)
         method = Method(attrs.get("method", Method.STAFF_WITHDRAWAL))
         if attrs["decision"] != Decision.WITHDRAWN and method is Method.STAFF_WITHDRAWAL:
-            self._refuse("method", "invalid_choice")
+            among = [one for one in STAFF_METHODS if one is not Method.STAFF_WITHDRAWAL]
+            self._refuse("method", "invalid_choice", said("choice", among))
         foreign = attrs.get("evidence", {}).keys() - set(EVIDENCE_NAMES[method])
         if foreign:
-            self._refuse("evidence", "evidence_of_another_method")
+            self._refuse("evidence", "evidence_of_another_method", said("evidence_of_another_method"))
         return attrs
 
-    def _refuse(self, name: str, code: str) -> None:
-        raise serializers.ValidationError({name: [serializers.ErrorDetail("paper_form | verbal", code=code)]})
+    def _refuse(self, name: str, code: str, sentence: str) -> None:
+        raise serializers.ValidationError({name: [serializers.ErrorDetail(sentence, code=code)]})
 
 
 class MyNotices(MeEndpoint):

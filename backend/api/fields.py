@@ -7,11 +7,13 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Final
 from uuid import UUID
 
+from django.utils.functional import lazy
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from backend.api.languages import spoken_language
+from backend.api.languages import said
+from backend.patients.sources.elements import has_bad_character
 from backend.policy.vocabulary import Channel, Language
 
 FIRST_YEAR: Final = 1900
@@ -26,20 +28,27 @@ CONTROLS: Final = frozenset({"Cc", "Zl", "Zp"})
 SLUG_FORM: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
 
 
+says: Final = lazy(said, str)
+
+
 class Text(serializers.CharField):
-    """A text; a number or a yes is none."""
+    """A text; a number or a yes is none, and control characters are in none."""
+
+    default_error_messages = {"invalid": says("text"), "bad_character": says("bad_character")}
 
     def to_internal_value(self, data: Any) -> str:
-        """Refuse what is no text."""
+        """Refuse what is no text, and what no carrier takes."""
         if not isinstance(data, str):
             self.fail("invalid")
+        if has_bad_character(data):
+            self.fail("bad_character")
         return str(super().to_internal_value(data))
 
 
 class Line(Text):
     """A text of one line: no control character, which could begin a header or a cell elsewhere."""
 
-    default_error_messages = {"line": "1"}
+    default_error_messages = {"line": says("line")}
 
     def to_internal_value(self, data: Any) -> str:
         """Refuse line breaks and other control characters."""
@@ -62,11 +71,13 @@ class Slug(Text):
 class _SlugForm:
     def __call__(self, value: str) -> None:
         if not re.fullmatch(SLUG_FORM, value):
-            raise serializers.ValidationError("a-z 0-9 _ -", code="invalid_slug")
+            raise serializers.ValidationError(said("slug"), code="invalid_slug")
 
 
 class Whole(serializers.IntegerField):
     """A whole number; neither a text nor 1.0 is one."""
+
+    default_error_messages = {"invalid": says("whole")}
 
     def to_internal_value(self, data: Any) -> int:
         """Refuse what is no whole number."""
@@ -78,20 +89,24 @@ class Whole(serializers.IntegerField):
 class YesNo(serializers.BooleanField):
     """true or false, and nothing that could be taken for either."""
 
+    default_error_messages = {"invalid": says("yes_no")}
+
     def to_internal_value(self, data: Any) -> bool:
         """Refuse what is no truth value."""
         if not isinstance(data, bool):
-            self.fail("invalid", input=type(data).__name__)
+            self.fail("invalid")
         return bool(data)
 
 
 class Id(serializers.UUIDField):
     """An id as it is written everywhere: 36 characters."""
 
+    default_error_messages = {"invalid": says("id")}
+
     def to_internal_value(self, data: Any) -> UUID:
         """Refuse other spellings."""
         if not isinstance(data, str) or not UUID_FORM.fullmatch(data):
-            self.fail("invalid", value="")
+            self.fail("invalid")
         return UUID(data)
 
 
@@ -99,9 +114,11 @@ class Choice(serializers.ChoiceField):
     """One of a few words."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse what is no text, then what is none of the words; as the enumeration's own value where it is one."""
-        if not isinstance(data, str):
-            self.fail("invalid_choice", input=type(data).__name__)
+        """Refuse what is none of the words, and say which there are."""
+        if data == "" and self.allow_blank:
+            return ""
+        if not isinstance(data, str) or data not in self.choice_strings_to_values:
+            raise serializers.ValidationError(said("choice", self.choice_strings_to_values), code="invalid_choice")
         return super().to_internal_value(data)
 
 
@@ -125,8 +142,8 @@ class Moment(serializers.DateTimeField):
     """An instant, written with its offset (RFC 3339); in answers always in UTC."""
 
     default_error_messages = {
-        "form": "2026-03-09T14:30:00+01:00",
-        "range": "1900-2200",
+        "form": says("moment"),
+        "range": says("range"),
     }
 
     def __init__(self, **options: Any) -> None:
@@ -140,15 +157,20 @@ class Moment(serializers.DateTimeField):
             found = datetime.fromisoformat(value)
         except ValueError:
             self.fail("form")
+        try:
+            # What is stored is UTC, and may lie in another year than what was written.
+            found = found.astimezone(UTC)
+        except OverflowError:
+            self.fail("range")
         if not FIRST_YEAR <= found.year < LAST_YEAR:
             self.fail("range")
-        return found.astimezone(UTC)
+        return found
 
 
 class Day(serializers.DateField):
     """A day of the calendar."""
 
-    default_error_messages = {"form": "2026-03-09", "range": "1900-2200"}
+    default_error_messages = {"form": says("day"), "range": says("range")}
 
     def to_internal_value(self, value: Any) -> date:
         """Refuse other spellings and days that do not exist."""
@@ -167,7 +189,7 @@ class Day(serializers.DateField):
 class Hour(serializers.TimeField):
     """A time of a wall clock, without a zone."""
 
-    default_error_messages = {"form": "22:00"}
+    default_error_messages = {"form": says("hour")}
 
     def to_internal_value(self, value: Any) -> time:
         """Refuse other spellings."""
@@ -186,6 +208,8 @@ class Hour(serializers.TimeField):
 class Input(serializers.Serializer[Any]):
     """What is sent to us. A field that is not known is refused by name: ignored, it would be missed by nobody."""
 
+    default_error_messages = {"invalid": says("not_a_dict")}
+
     def to_internal_value(self, data: Any) -> Any:
         """Refuse unknown fields together with all that is wrong with the others."""
         if not isinstance(data, Mapping):
@@ -199,7 +223,7 @@ class Input(serializers.Serializer[Any]):
             errors = dict(error.detail) if isinstance(error.detail, dict) else {"non_field_errors": error.detail}
         for name in foreign:
             shown = name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,49}", str(name)) else "?"
-            errors[shown] = [serializers.ErrorDetail(_unknown_field(), code="unknown_field")]
+            errors[shown] = [serializers.ErrorDetail(said("unknown_field"), code="unknown_field")]
         if errors:
             raise serializers.ValidationError(errors)
         return read
@@ -224,15 +248,10 @@ class Output(serializers.Serializer[Any]):
 class Names(Input):
     """A name in every language."""
 
-    fr = Text(max_length=120)
-    en = Text(max_length=120)
+    fr = Line(max_length=120)
+    en = Line(max_length=120)
 
 
 def in_languages(given: Mapping[str, str]) -> dict[Language, str]:
     """Words by language, as the rest of Accord knows languages."""
     return {Language(code): words for code, words in given.items()}
-
-
-def _unknown_field() -> str:
-    french = spoken_language() is Language.FRENCH
-    return "Ce champ n’est pas connu." if french else "This field is not known."

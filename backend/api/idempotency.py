@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from backend import clock
 from backend.accounts.queries import Bearer
 from backend.api.endpoints import Endpoint
+from backend.api.languages import said
 from backend.api.models import IdempotencyKey
 from backend.errors import DomainError
 from backend.vault.blind import Indexed, blind_index
@@ -60,7 +61,8 @@ def idempotent(post: Post) -> Post:
         if key is None:
             return post(view, request, *args, **kwargs)
         if not FORM.fullmatch(key):
-            raise serializers.ValidationError({HEADER: [serializers.ErrorDetail("1-255", code="invalid")]})
+            detail = serializers.ErrorDetail(said("idempotency_key"), code="invalid")
+            raise serializers.ValidationError({HEADER: [detail]})
         now = clock.now()
         row, is_first = _claim(view.bearer, key, _fingerprint(view.bearer, request), now)
         if not is_first:

@@ -1,9 +1,12 @@
 """Which language sentences are in: `?language=` first, then `Accept-Language`."""
 
+from collections.abc import Iterable
+
 from django.utils import translation
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from backend.api.sentences import field_sentence
 from backend.policy.vocabulary import Language
 
 
@@ -13,11 +16,16 @@ def spoken_language() -> Language:
     return Language.ENGLISH if active == Language.ENGLISH else Language.FRENCH
 
 
+def said(key: str, words: Iterable[str] = ()) -> str:
+    """What is wrong with one value, in the language of this request."""
+    return field_sentence(key, spoken_language(), words=words)
+
+
 def choose_language(request: Request) -> None:
     """Let `?language=` win over the header. Raises ValidationError for a language that there is not."""
     asked = request.query_params.get("language")
     if asked is None:
         return
     if asked not in set(Language):
-        raise serializers.ValidationError({"language": ["fr | en"]}, code="invalid_choice")
+        raise serializers.ValidationError({"language": [said("choice", Language)]}, code="invalid_choice")
     translation.activate(asked)

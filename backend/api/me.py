@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from backend import clock
 from backend.api import examples
 from backend.api.endpoints import MeEndpoint, page
-from backend.api.fields import Choice, Input, NothingInput, Output, Text, choice_of
+from backend.api.fields import Choice, Input, Line, NothingInput, Output, choice_of
 from backend.api.idempotency import idempotent
 from backend.api.pages import refuse_unknown
 from backend.api.permissions import PatientOnly
@@ -80,13 +80,13 @@ class NewContactPointInput(Input):
     """A telephone number or an e-mail address."""
 
     kind = Choice(choices=[("phone", "phone"), ("email", "email")])
-    value = Text(max_length=254)
+    value = Line(max_length=254)
 
 
 class CodeInput(Input):
     """The one-time code."""
 
-    code = Text(max_length=12)
+    code = Line(max_length=12)
 
 
 class StandingOutput(Output):
@@ -99,7 +99,7 @@ class StandingOutput(Output):
 class DeviceInput(Input):
     """Where an app can be reached."""
 
-    token = Text(max_length=LONGEST_TOKEN, help_text="As the push service gave it to the app.")
+    token = Line(max_length=LONGEST_TOKEN, help_text="As the push service gave it to the app.")
     kind = Choice(
         choices=[("fid", "fid"), ("token", "token")],
         help_text="`fid`: a Firebase installation id. `token`: a registration token.",

@@ -13,6 +13,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from backend.api.fields import FIRST_YEAR, LAST_YEAR, UUID_FORM
+from backend.api.languages import said
 
 DEFAULT_LIMIT: Final = 50
 LARGEST_LIMIT: Final = 100
@@ -41,7 +42,7 @@ def read_cursor(request: Request, *kinds: type) -> tuple[Any, ...] | None:
         return tuple(_part(part, kind) for part, kind in zip(parts, kinds, strict=True))
     except (ValueError, TypeError, OverflowError, binascii.Error):
         raise serializers.ValidationError(
-            {"cursor": [serializers.ErrorDetail("next", code="invalid_cursor")]}
+            {"cursor": [serializers.ErrorDetail(said("cursor"), code="invalid_cursor")]}
         ) from None
 
 
@@ -49,9 +50,7 @@ def read_limit(request: Request) -> int:
     """How many rows a page holds. Raises ValidationError."""
     given = request.query_params.get("limit", str(DEFAULT_LIMIT))
     if LIMIT_FORM.fullmatch(given) is None or int(given) > LARGEST_LIMIT:
-        raise serializers.ValidationError(
-            {"limit": [serializers.ErrorDetail(f"1-{LARGEST_LIMIT}", code="invalid_limit")]}
-        )
+        raise serializers.ValidationError({"limit": [serializers.ErrorDetail(said("limit"), code="invalid_limit")]})
     return int(given)
 
 
@@ -67,7 +66,7 @@ def read_id(request: Request, name: str) -> UUID | None:
     if given is None:
         return None
     if not UUID_FORM.fullmatch(given):
-        raise serializers.ValidationError({name: [serializers.ErrorDetail("uuid", code="invalid")]})
+        raise serializers.ValidationError({name: [serializers.ErrorDetail(said("id"), code="invalid")]})
     return UUID(given)
 
 
@@ -78,7 +77,9 @@ def read_words(request: Request, name: str, among: Mapping[str, Any]) -> list[An
         return []
     words = [word for word in given.split(",") if word]
     if any(word not in among for word in words):
-        raise serializers.ValidationError({name: [serializers.ErrorDetail(" | ".join(among), code="invalid_choice")]})
+        raise serializers.ValidationError(
+            {name: [serializers.ErrorDetail(said("choice", among), code="invalid_choice")]}
+        )
     return [among[word] for word in words]
 
 
@@ -89,7 +90,7 @@ def refuse_unknown(request: Request, *known: str) -> None:
         shown = [
             name if name.isidentifier() and name.isascii() and len(name) <= LONGEST_NAME else "?" for name in foreign
         ]
-        detail = serializers.ErrorDetail(" | ".join([*known, "language"]), code="unknown_parameter")
+        detail = serializers.ErrorDetail(said("unknown_parameter", [*known, "language"]), code="unknown_parameter")
         raise serializers.ValidationError({name: [detail] for name in shown})
 
 
@@ -104,7 +105,7 @@ def _part(part: object, kind: type) -> object:
         return UUID(part)
     if kind is datetime and isinstance(part, str):
         found = datetime.fromisoformat(part)
-        if found.tzinfo is not None and FIRST_YEAR <= found.year < LAST_YEAR:
+        if found.tzinfo is not None and FIRST_YEAR <= found.astimezone(UTC).year < LAST_YEAR:
             return found.astimezone(UTC)
     if kind is int and type(part) is int and 0 <= part < LARGEST_NUMBER:
         return part

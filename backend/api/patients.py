@@ -1,7 +1,9 @@
 """Patients, for staff: listed, found, entered, looked at; their contact points attested; their occasions."""
 
+from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -11,8 +13,9 @@ from rest_framework.response import Response
 from backend import clock
 from backend.api import examples
 from backend.api.endpoints import ClinicEndpoint, PatientEndpoint, living_patient, page
-from backend.api.fields import Choice, Day, Id, Input, Line, Moment, Output, Text, choice_of
+from backend.api.fields import Choice, Day, Id, Input, Line, Moment, Output, choice_of
 from backend.api.idempotency import idempotent
+from backend.api.languages import said
 from backend.api.me import ContactPointsPage, StandingOutput, addresses_of, contact_point_on_the_wire
 from backend.api.pages import next_page, read_cursor, read_id, read_limit, read_words, refuse_unknown
 from backend.api.permissions import StaffOnly, StaffWritesDpoReads
@@ -21,7 +24,7 @@ from backend.api.schema import PAGING
 from backend.audit.actions import Action
 from backend.audit.recording import record
 from backend.clinics.queries import ClinicFacts
-from backend.errors import DomainError, InvalidInput
+from backend.errors import DomainError, InvalidInput, NotFound
 from backend.patients.models import OccasionKind
 from backend.patients.operations import RowOutcome, attest_contact_point, import_records
 from backend.patients.operations.contact_points import HOWS
@@ -36,8 +39,9 @@ from backend.patients.queries import (
     reveal_contact_values,
     reveal_profiles,
 )
+from backend.patients.sources.reasons import Why
 from backend.patients.sources.records import Identifier, OccasionRecord, PatientRecord, Record, Telecom, Where
-from backend.patients.sources.telecoms import normalise_email, normalise_phone
+from backend.patients.sources.telecoms import is_country, normalise_email, normalise_phone
 from backend.patients.sources.vaccines import TOPICS
 from backend.policy.vocabulary import ContactStatus, Language
 
@@ -48,6 +52,12 @@ STATUSES: Final = {
     OccasionKind.IMMUNISATION: ("done", "not_done"),
     OccasionKind.ENCOUNTER: ("pending", "done", "fulfilled", "cancelled"),
 }
+# Whoever comes early has come: the day counts, not the hour.
+OVER: Final = frozenset({"fulfilled", "missed", "done", "not_done"})
+FARTHEST_AHEAD: Final = timedelta(days=3660)
+# Appointments are entered late, but nobody books one of long ago.
+LONGEST_AGO: Final = timedelta(days=366)
+LONGEST_APPOINTMENT: Final = timedelta(days=366)
 EVERY_STATUS: Final = tuple(dict.fromkeys(status for statuses in STATUSES.values() for status in statuses))
 
 
@@ -129,6 +139,12 @@ class AddressInput(Input):
     city = Line(max_length=LONGEST_NAME, default="", allow_blank=True)
     country = Line(max_length=60, default="", allow_blank=True)
 
+    def validate_country(self, given: str) -> str:
+        """It decides in which plan telephone numbers are read: one that does not exist is a mistake."""
+        if given and not is_country(given):
+            raise serializers.ValidationError(said("country"), code=Why.CODE_NOT_UNDERSTOOD)
+        return given
+
 
 class PatientInput(Input):
     """A patient to be entered."""
@@ -159,7 +175,7 @@ class SearchInput(Input):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """One of them."""
         if len(attrs) != 1:
-            raise serializers.ValidationError(" | ".join(self.fields), code="exactly_one")
+            raise serializers.ValidationError(said("exactly_one", self.fields), code="exactly_one")
         return attrs
 
 
@@ -181,18 +197,19 @@ class OccasionInput(Input):
     place = Line(max_length=LONGEST_NAME, default="", allow_blank=True)
     practitioner = Line(max_length=LONGEST_NAME, default="", allow_blank=True)
     label = Line(max_length=LONGEST_NAME, default="", allow_blank=True)  # type: ignore[assignment] # a field of ours
-    source_id = Text(max_length=LONGEST_NAME, required=False, help_text="The id in the software it comes from.")
+    source_id = Line(max_length=LONGEST_NAME, required=False, help_text="The id in the software it comes from.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """What fits together."""
         kind = OccasionKind(attrs["kind"])
         errors: dict[str, Any] = {}
         if attrs["status"] not in STATUSES[kind]:
-            errors["status"] = serializers.ErrorDetail(" | ".join(STATUSES[kind]), code="invalid_choice")
+            errors["status"] = serializers.ErrorDetail(said("choice", STATUSES[kind]), code="invalid_choice")
         if (kind is OccasionKind.IMMUNISATION) != bool(attrs.get("topic")):
-            errors["topic"] = serializers.ErrorDetail(" | ".join(TOPICS), code="topic_of_immunisations_only")
+            code = "topic_of_immunisations_only"
+            errors["topic"] = serializers.ErrorDetail(said(code, TOPICS), code=code)
         if attrs.get("ends_at") is not None and attrs["ends_at"] < attrs["starts_at"]:
-            errors["ends_at"] = serializers.ErrorDetail("starts_at", code="end_before_start")
+            errors["ends_at"] = serializers.ErrorDetail(said("end_before_start"), code="end_before_start")
         if errors:
             raise serializers.ValidationError({name: [error] for name, error in errors.items()})
         return attrs
@@ -237,6 +254,7 @@ class Patients(ClinicEndpoint):
     def post(self, request: Request, slug: str) -> Response:
         """Enter a patient. Nobody is contacted by this: contact points are used once they are verified or attested."""
         asked = PatientInput.read(request)
+        _refuse_unborn(self.clinic, asked.get("birth_date"))
         identifiers = [Identifier(system=one["system"], value=one["value"]) for one in asked["identifiers"]]
         _refuse_known(self.clinic, identifiers)
         own = Identifier(system=SOURCE_ID, value=str(uuid4()))
@@ -364,7 +382,11 @@ class Occasions(ClinicEndpoint):
     def post(self, request: Request, **_path: object) -> Response:
         """Enter an appointment or another date of a patient."""
         asked = OccasionInput.read(request)
-        patient = living_patient(self.clinic.id, asked["patient"])
+        try:
+            patient = living_patient(self.clinic.id, asked["patient"])
+        except NotFound as error:
+            raise NotFound(field="patient") from error
+        _refuse_out_of_time(self.clinic, asked)
         source_id = asked.get("source_id") or str(uuid4())
         if find_occasion_by_source(clinic_id=self.clinic.id, kind=asked["kind"], source_id=source_id):
             raise OccasionExists
@@ -440,6 +462,36 @@ def _refuse_known(clinic: ClinicFacts, identifiers: list[Identifier]) -> None:
         known = find_patient_by_identifier(clinic_id=clinic.id, system=one.system, value=one.value)
         if known is not None:
             raise PatientExists(field=f"identifiers[{place}]", patient=known)
+
+
+def _refuse_unborn(clinic: ClinicFacts, birth_date: date | None) -> None:
+    if birth_date is not None and birth_date > _today(clinic):
+        raise _wrong_date("birth_date", Why.DATE_IN_FUTURE)
+
+
+def _refuse_out_of_time(clinic: ClinicFacts, asked: dict[str, Any]) -> None:
+    """What was done lies behind us; an appointment, within what anybody plans. Raises ValidationError."""
+    starts_on = asked["starts_at"].astimezone(ZoneInfo(clinic.time_zone)).date()
+    today = _today(clinic)
+    if asked["status"] in OVER and starts_on > today:
+        raise _wrong_date("starts_at", Why.DATE_IN_FUTURE)
+    if starts_on - today > FARTHEST_AHEAD:
+        raise _wrong_date("starts_at", Why.DATE_OUT_OF_RANGE)
+    if asked["kind"] != OccasionKind.APPOINTMENT:
+        return
+    if asked["status"] in {"booked", "pending"} and today - starts_on > LONGEST_AGO:
+        raise _wrong_date("starts_at", Why.DATE_OUT_OF_RANGE)
+    ends_at = asked.get("ends_at")
+    if ends_at is not None and ends_at - asked["starts_at"] > LONGEST_APPOINTMENT:
+        raise _wrong_date("ends_at", Why.DATE_OUT_OF_RANGE)
+
+
+def _wrong_date(name: str, why: Why) -> serializers.ValidationError:
+    return serializers.ValidationError({name: [serializers.ErrorDetail(said(why.value), code=why.value)]})
+
+
+def _today(clinic: ClinicFacts) -> date:
+    return clock.now().astimezone(ZoneInfo(clinic.time_zone)).date()
 
 
 def _take_over(view: ClinicEndpoint, given: Record) -> None:

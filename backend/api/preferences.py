@@ -13,15 +13,17 @@ from backend.api import etags, examples
 from backend.api.endpoints import Endpoint, MeEndpoint, PatientEndpoint
 from backend.api.fields import (
     ChannelList,
+    Choice,
     Hour,
     Input,
+    Line,
     Moment,
     Output,
-    Text,
     Whole,
     YesNo,
     choice_of,
 )
+from backend.api.languages import said
 from backend.api.permissions import PatientOnly, StaffWritesDpoReads
 from backend.clinics.queries import ClinicFacts
 from backend.consent.queries import purposes_of
@@ -39,18 +41,27 @@ class FrequencyField(Input):
     """At most so many messages in any 24 hours, 7 days or 30 days."""
 
     max = Whole(min_value=0, max_value=MOST_PER_PERIOD)
-    per = serializers.ChoiceField(choices=["day", "week", "month"])
+    per = Choice(choices=["day", "week", "month"])
 
 
 class QuietHoursField(Input):
-    """No message between these hours of the wall clock, perhaps over midnight. The zone is the clinic's if unsaid."""
+    """No message between these hours of the wall clock, perhaps over midnight. The zone is the clinic's if unsaid.
+
+    The same hour twice is refused, as it could mean all day or never; `null` for the whole means never.
+    """
 
     to = Hour()
-    time_zone = Text(required=False, max_length=40)
+    time_zone = Line(required=False, max_length=40)
 
     def get_fields(self) -> dict[str, Any]:
         """`from` is a word of Python's own."""
         return {"from": Hour(), **super().get_fields()}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """From and to differ."""
+        if attrs["from"] == attrs["to"]:
+            raise serializers.ValidationError({"to": [serializers.ErrorDetail(said("same_hours"), code="same_hours")]})
+        return attrs
 
 
 class PreferencesInput(Input):

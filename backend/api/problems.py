@@ -18,10 +18,10 @@ from rest_framework.response import Response
 
 from backend import clock
 from backend.accounts.queries import Bearer
-from backend.api.languages import spoken_language
-from backend.api.sentences import problem_sentence
+from backend.api.languages import said, spoken_language
+from backend.api.sentences import OURS_BY_CODE, named_sentence, problem_sentence
 from backend.audit.recording import record_refusal, request_id
-from backend.errors import DomainError
+from backend.errors import DomainError, NotFound
 from backend.policy.vocabulary import Language
 from backend.vault.keyring import KeyUnavailable
 
@@ -94,6 +94,11 @@ def as_problem(error: Exception, language: Language) -> Problem | None:
 
 
 def _of_domain(error: DomainError, language: Language) -> Problem:
+    if isinstance(error, NotFound) and error.field is not None:
+        # The address is right: it is the body that names something which is not there.
+        sentence = named_sentence(error.field, language)
+        errors: tuple[Mapping[str, str], ...] = ({"field": error.field, "code": error.code, "message": sentence},)
+        return Problem(status=HTTPStatus.BAD_REQUEST, code="invalid", detail=sentence, errors=errors, extra=error.extra)
     # What an operation says is English; in French the sentence of its code has to do.
     detail = str(error) if language is Language.ENGLISH else problem_sentence(error.code, language) or str(error)
     errors = () if error.field is None else ({"field": error.field, "code": error.code, "message": detail},)
@@ -109,7 +114,7 @@ def _of_framework(error: exceptions.APIException) -> Problem:
     extra = getattr(error, "extra", {})
     if isinstance(error, exceptions.ValidationError):
         errors = tuple(
-            {"field": _path(each.attr), "code": each.code, "message": each.detail}
+            {"field": _path(each.attr), "code": each.code, "message": _sentence(each.code, each.detail)}
             for each in flatten_errors(error.detail)
         )
         return Problem(status=error.status_code, code="invalid", errors=errors, headers=headers)
@@ -120,6 +125,10 @@ def _of_framework(error: exceptions.APIException) -> Problem:
     return Problem(
         status=error.status_code, code=code, detail=getattr(error, "sentence", ""), extra=extra, headers=headers
     )
+
+
+def _sentence(code: str, detail: str) -> str:
+    return said(code) if code in OURS_BY_CODE else detail
 
 
 def _path(attribute: str | None) -> str:

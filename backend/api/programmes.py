@@ -26,6 +26,7 @@ from backend.api.fields import (
     Whole,
     choice_of,
     in_languages,
+    says,
 )
 from backend.api.idempotency import idempotent
 from backend.api.languages import spoken_language
@@ -70,7 +71,7 @@ class OffsetInput(Input):
 class HourText(Text):
     """An hour that stays the text it is: the definition of a programme is kept as it was written."""
 
-    default_error_messages = {"form": "09:00"}
+    default_error_messages = {"form": says("hour")}
 
     def to_internal_value(self, data: Any) -> str:
         """Refuse other spellings."""

@@ -1,8 +1,10 @@
 """What codes mean, for people, in French and in English. The codes are the contract; the sentences may be reworded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from backend.patients.sources.reasons import REASONS as SOURCE_REASONS
+from backend.patients.sources.reasons import Why
 from backend.policy.contact import Remedy
 from backend.policy.vocabulary import Channel, Decision, Language, Method, Reason
 
@@ -198,6 +200,86 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
     "import_refused": _both("Cela n’a pas pu être repris.", "This could not be taken over."),
 }
 
+# What is wrong with one value. Never what was sent: it may be personal, and an answer is copied into logs.
+FIELDS: Final[Mapping[str, Mapping[Language, str]]] = {
+    "required": _both("Ce champ est obligatoire.", "This field is required."),
+    "null": _both("Ce champ ne peut pas être nul.", "This field may not be null."),
+    "blank": _both("Ce champ ne peut pas être vide.", "This field may not be blank."),
+    "empty": _both("Cette liste ne peut pas être vide.", "This list may not be empty."),
+    "not_a_list": _both("Ce doit être une liste.", "This must be a list."),
+    "not_a_dict": _both("Ce doit être un objet avec des champs nommés.", "This must be an object with named fields."),
+    "text": _both("Ce doit être un texte.", "This must be a text."),
+    "line": _both(
+        "Ce texte doit tenir sur une ligne, sans caractère de contrôle.",
+        "This text must be one line, without control characters.",
+    ),
+    "bad_character": SOURCE_REASONS[Why.BAD_CHARACTER],
+    "slug": _both(
+        "Seuls de petites lettres sans accent, des chiffres, - et _ sont possibles, avec une lettre ou un chiffre au "
+        "début et à la fin.",
+        "Only small letters, digits, - and _ are possible, with a letter or a digit at the beginning and the end.",
+    ),
+    "whole": _both("Ce doit être un nombre entier.", "This must be a whole number."),
+    "yes_no": _both("Ce doit être true ou false.", "This must be true or false."),
+    "id": _both("Ce doit être un id de 36 caractères.", "This must be an id of 36 characters."),
+    "choice": _both("Les valeurs possibles sont : {words}.", "The possible values are: {words}."),
+    "moment": _both(
+        "Ce doit être une heure avec son fuseau, comme 2026-03-09T14:30:00+01:00.",
+        "This must be a time with its offset, such as 2026-03-09T14:30:00+01:00.",
+    ),
+    "day": _both(
+        "Ce doit être un jour du calendrier, comme 2026-03-09.",
+        "This must be a day of the calendar, such as 2026-03-09.",
+    ),
+    "hour": _both("Ce doit être une heure, comme 22:00.", "This must be a time of day, such as 22:00."),
+    "range": _both("L’année doit être entre 1900 et 2199.", "The year must be between 1900 and 2199."),
+    "same_hours": _both(
+        "Le début et la fin sont la même heure. Pour ne plus avoir d’heures de silence, envoyez null.",
+        "From and to are the same hour. To have no quiet hours, send null.",
+    ),
+    "country": _both(
+        "Ce pays n’est pas connu : écrivez son nom en français ou en anglais, ou ses deux lettres.",
+        "This country is not known: write its name in French or English, or its two letters.",
+    ),
+    "date_in_future": SOURCE_REASONS[Why.DATE_IN_FUTURE],
+    "date_out_of_range": SOURCE_REASONS[Why.DATE_OUT_OF_RANGE],
+    "end_before_start": SOURCE_REASONS[Why.END_BEFORE_START],
+    "unknown_field": _both("Ce champ n’est pas connu.", "This field is not known."),
+    "unknown_parameter": _both(
+        "Ce paramètre n’est pas connu ici. Sont connus : {words}.",
+        "This parameter is not known here. Known are: {words}.",
+    ),
+    "limit": _both("Ce doit être un nombre entier de 1 à 100.", "This must be a whole number from 1 to 100."),
+    "cursor": _both(
+        "Ce curseur n’est pas le « next » d’une page précédente.", "This cursor is not the “next” of a page before."
+    ),
+    "idempotency_key": _both(
+        "La clé doit avoir de 1 à 255 caractères visibles.", "The key must have 1 to 255 visible characters."
+    ),
+    "exactly_one": _both("Il en faut exactement un : {words}.", "Exactly one is needed: {words}."),
+    "topic_of_immunisations_only": _both(
+        "Un vaccin demande un sujet, le reste n’en a pas. Les valeurs possibles sont : {words}.",
+        "An immunisation needs a topic, and nothing else has one. The possible values are: {words}.",
+    ),
+    "variant_twice": _both(
+        "Deux textes sont pour le même canal, la même langue et le même ton.",
+        "Two texts are for the same channel, language and tone.",
+    ),
+    "evidence_of_another_method": _both(
+        "Cette preuve appartient à une autre façon de recueillir l’accord.",
+        "This evidence belongs to another way of consenting.",
+    ),
+}
+# For these the framework has a sentence too: ours says the same without words of Python.
+OURS_BY_CODE: Final = frozenset({"required", "null", "blank", "empty", "not_a_list", "not_a_dict"})
+
+# A body names something that is not there; by the field that names it.
+NAMED: Final[Mapping[str, Mapping[Language, str]]] = {
+    "purpose": _both("Cette finalité n’existe pas ici.", "This purpose does not exist here."),
+    "notice_version": _both("Cette version de la notice n’existe pas.", "This version of the notice does not exist."),
+    "patient": _both("Ce patient n’existe pas ici.", "This patient does not exist here."),
+}
+NAMED_ELSEWHERE: Final = _both("Ce qui est désigné n’existe pas ici.", "What is named does not exist here.")
 
 CHANNELS: Final[Mapping[Channel, Mapping[Language, str]]] = {
     Channel.PUSH: _both("notification", "push notification"),
@@ -235,3 +317,13 @@ def problem_sentence(code: str, language: Language) -> str:
     """What a problem's code means; nothing where it is not known here."""
     sentences = PROBLEMS.get(code)
     return "" if sentences is None else sentences[language]
+
+
+def field_sentence(key: str, language: Language, *, words: Iterable[str] = ()) -> str:
+    """What is wrong with one value; `words` are those that it could be."""
+    return FIELDS[key][language].format(words=", ".join(words))
+
+
+def named_sentence(field: str, language: Language) -> str:
+    """That what a field names does not exist."""
+    return NAMED.get(field, NAMED_ELSEWHERE)[language]

@@ -10,8 +10,9 @@ from rest_framework.response import Response
 from backend import clock
 from backend.api import examples
 from backend.api.endpoints import ClinicEndpoint, page
-from backend.api.fields import Input, Output, Slug, Text, choice_of
+from backend.api.fields import Input, Line, Output, Slug, Text, choice_of
 from backend.api.idempotency import idempotent
+from backend.api.languages import said
 from backend.api.pages import refuse_unknown
 from backend.api.permissions import StaffWritesDpoReads
 from backend.messaging.operations import VariantText, publish_template
@@ -29,9 +30,9 @@ class VariantInput(Input):
     channel = choice_of(Channel)
     language = choice_of(Language)
     tone = choice_of(Tone)
-    subject = Text(max_length=LONGEST_SUBJECT, default="", allow_blank=True)
+    subject = Line(max_length=LONGEST_SUBJECT, default="", allow_blank=True)
     body = Text(max_length=LONGEST_BODY)
-    discreet_subject = Text(max_length=LONGEST_SUBJECT, default="", allow_blank=True)
+    discreet_subject = Line(max_length=LONGEST_SUBJECT, default="", allow_blank=True)
     discreet_body = Text(max_length=LONGEST_BODY, default="", allow_blank=True)
 
 
@@ -46,7 +47,7 @@ class TemplateInput(Input):
         """Each of them once."""
         seen = {(one["channel"], one["language"], one["tone"]) for one in given}
         if len(seen) != len(given):
-            raise serializers.ValidationError("channel, language, tone", code="variant_twice")
+            raise serializers.ValidationError(said("variant_twice"), code="variant_twice")
         return given
 
 

@@ -153,7 +153,8 @@ def test_a_query_that_makes_no_sense_is_refused(desk: Client, query: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "limit", ["", "0", "-1", "+5", "05", "101", "00000000199", "0" * 9 + "1" * 30, "1e1", "5.0", "%205", "5%0A", "\u0665"]
+    "limit",
+    ["", "0", "-1", "+5", "05", "101", "00000000199", "0" * 9 + "1" * 30, "1e1", "5.0", "%205", "5%0A"],
 )
 def test_a_page_holds_one_to_a_hundred_rows_and_no_other_number(desk: Client, limit: str) -> None:
     answer = desk.get(f"{NORTHGATE}/messages?limit={limit}")
@@ -175,7 +176,54 @@ def test_sentences_follow_the_language(me: Client) -> None:
     also_french = me.post("/api/v1/me/consents", body, headers={"accept-language": "fr-FR,fr;q=0.9"})
 
     assert english.json()["detail"] == "This purpose does not exist here."
-    assert french.json()["title"] == also_french.json()["title"] == "Il n’y a rien à cette adresse."
+    assert french.json()["detail"] == also_french.json()["detail"] == "Cette finalité n’existe pas ici."
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/api/v1/me/consents", {"purpose": "unheard_of", "decision": "given"}, "purpose"),
+        ("/api/v1/me/consents", {"purpose": REMINDER, "decision": "given", "notice_version": 99}, "notice_version"),
+        ("/api/v1/me/consents", {"purpose": "unheard_of", "decision": "withdrawn"}, "purpose"),
+    ],
+)
+def test_what_a_body_names_and_is_not_there_is_a_mistake_of_the_body(
+    me: Client, path: str, body: dict[str, object], field: str
+) -> None:
+    answer = me.post(path, {"channels": ["sms"], "notice_version": 1, "language": "fr", **body})
+
+    assert is_problem(answer, 400, "invalid")
+    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [(field, "not_found")]
+    assert answer.json()["title"] == "A value can not be used."
+
+
+@pytest.mark.parametrize("path", ["programmes", "templates"])
+def test_a_purpose_that_staff_name_and_is_not_there_is_a_mistake_of_the_body(doctor: Client, path: str) -> None:
+    words = {"channel": "sms", "language": "fr", "tone": "formal", "body": "Bonjour"}
+    step = {"key": "one", "offset": {"days": -1}, "at": "09:00", "worth_for_hours": 5, "template": REMINDER}
+    own: dict[str, dict[str, object]] = {
+        "templates": {"variants": [words]},
+        "programmes": {
+            "names": {"fr": "Un", "en": "One"},
+            "definition": {"occasion": {"kind": "appointment"}, "steps": [step]},
+        },
+    }
+
+    answer = doctor.post(f"{NORTHGATE}/{path}", {"slug": "new", "purpose": "unheard_of", **own[path]})
+
+    assert is_problem(answer, 400, "invalid")
+    assert [error["field"] for error in answer.json()["errors"]] == ["purpose"]
+
+
+def test_a_foreign_host_leaves_one_line_without_its_name(nobody: Client, caplog) -> None:
+    with caplog.at_level(logging.INFO):
+        answer = nobody.get("/api/v1/me", headers={"host": "evil.example"})
+
+    assert is_problem(answer, 400, "bad_request")
+    said = [record for record in caplog.records if record.name == "django.security.DisallowedHost"]
+    assert len(said) == 1
+    assert "evil" not in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_too_many_requests_are_told_when_to_come_back(me: Client, settings) -> None:

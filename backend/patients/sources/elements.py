@@ -22,12 +22,17 @@ class Refused(Exception):
         self.field = field
 
 
+def has_bad_character(text: str) -> bool:
+    """Is there a control character in it, other than a line break or a tab?"""
+    return _BAD_CHARACTER.search(text) is not None
+
+
 def clean_text(text: str, *, field: str, limit: int) -> str:
     """Text in one Unicode form, each run of white space one space. Raises `Refused`."""
     text = text.strip()
     if len(text) > limit:
         raise Refused(Why.TOO_LONG, field)
-    if _BAD_CHARACTER.search(text):
+    if has_bad_character(text):
         raise Refused(Why.BAD_CHARACTER, field)
     return " ".join(unicodedata.normalize("NFC", text).split())
 

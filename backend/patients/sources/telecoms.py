@@ -4,9 +4,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 import phonenumbers
+from babel import Locale
 from email_validator import EmailNotValidError, validate_email
 from email_validator.rfc_constants import EMAIL_MAX_LENGTH
 from phonenumbers import (
@@ -58,6 +60,10 @@ _COUNTRY_NAMES: Final = {
     "pays-bas": "NL", "netherlands": "NL", "nld": "NL", "guadeloupe": "GP", "guyane": "GF", "martinique": "MQ",
     "la reunion": "RE", "reunion": "RE", "mayotte": "YT",
 }  # fmt: skip
+
+
+# Codes of CLDR for unions, for the unknown, and for tests.
+_NO_COUNTRIES: Final = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -131,6 +137,26 @@ def keep_once(contacts: Iterable[Contact]) -> tuple[tuple[Telecom, ...], tuple[t
             kept[key] = contact
     problems.extend((each.field, Why(each.telecom.reason)) for each in kept.values() if each.telecom.reason is not None)
     return tuple(each.telecom for each in kept.values()), tuple(problems)
+
+
+def is_country(text: str) -> bool:
+    """Whether a country is meant: its name in French or English, or its two letters. No country at all is none."""
+    if region_of(text, default=""):
+        return True
+    plain = _without_accents(text.strip()).casefold().replace("’", "'")
+    return plain in _territories()
+
+
+@cache
+def _territories() -> frozenset[str]:
+    """Every name and code of a country that Unicode knows (CLDR), which has no entry for what is none."""
+    named = {
+        name: code
+        for language in ("fr", "en")
+        for code, name in Locale(language).territories.items()
+        if len(code) == len("FR") and code not in _NO_COUNTRIES
+    }
+    return frozenset(_without_accents(one).casefold().replace("’", "'") for one in [*named, *named.values()])
 
 
 def region_of(country: str, *, default: str) -> str:

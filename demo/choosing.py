@@ -12,9 +12,11 @@ from backend.messaging.operations import plan_checks
 from backend.patients.queries import representatives_of
 from backend.policy.vocabulary import Channel
 from demo.cast import Cast
-from demo.client import Client
+from demo.client import Client, Refused
 from demo.stage import Stage
+from demo.telling import Telling
 
+NEEDS_GUARDIAN = "consent_needs_guardian"
 KIND_OF = {"sms": "phone", "email": "email"}
 
 
@@ -35,9 +37,19 @@ def take_down(cast: Cast, choices: dict[str, dict[str, Any]], *, stage: Stage) -
     """Play what every patient chose."""
     desk = Client(stage.base_url, cast.staff_token)
     chosen = Chosen()
+    too_young = 0
     for source_id, choice in choices.items():
-        if source_id in cast.people:
+        if source_id not in cast.people:
+            continue
+        try:
             _Visit(cast, source_id, desk, stage, chosen).play(choice)
+        except Refused as refused:
+            # The story can be told on a day when somebody who decides in it was a child, or not born yet.
+            if refused.problem.get("code") != NEEDS_GUARDIAN:
+                raise
+            too_young += 1
+    if too_young:
+        Telling().say(f"{too_young} of them are too young on this day to decide alone, and are skipped.")
     return chosen
 
 

@@ -58,7 +58,13 @@ def stage(*, once: bool) -> Iterator[Stage]:
 @contextmanager
 def _web_server(port: int) -> Iterator[str]:
     base_url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(web_command(port), env={**os.environ, "ACCORD_PUBLIC_URL": base_url}, stdout=sys.stderr)  # noqa: S603 - our own command
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        web_command(port),
+        env={**os.environ, "ACCORD_PUBLIC_URL": base_url},
+        stdout=sys.stderr,
+        # Ctrl-C reaches the story alone, which then stops this one in an orderly way.
+        start_new_session=True,
+    )
     try:
         if not wait_until_up(f"{base_url}/health"):
             raise SystemExit("Our own web server did not start.")

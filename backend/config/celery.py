@@ -70,6 +70,6 @@ def _stop_at_once_when_idle(sender: Any, **_later: Any) -> None:
     def stop(*_signal: object) -> None:
         if not _running:
             raise WorkerShutdown(0)
-        state.should_stop = 0
+        state.should_stop = 0  # type: ignore[assignment] # Celery sets numbers there, and declares none
 
     signal.signal(signal.SIGTERM, stop)

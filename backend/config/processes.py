@@ -1,4 +1,4 @@
-"""Several processes of one machine as if they were one: they start together, talk on one terminal, and stop together."""
+"""Several processes of one machine as if they were one: they start, talk on one terminal, and stop together."""
 
 import os
 import signal
@@ -58,6 +58,7 @@ class Processes:
         child = _Child(name, process, grace, Thread(target=self._print, args=(name, process), daemon=True))
         self._children.append(child)
         if announces and process.stdout is not None and not any(line.startswith(announces) for line in process.stdout):
+            process.stdout.close()
             process.wait()
             self._children.remove(child)
             return False
@@ -109,8 +110,10 @@ class Processes:
         self._asked = self._asked or number
 
     def _print(self, name: str, process: "subprocess.Popen[bytes]") -> None:
-        for line in process.stdout or ():
-            self._write(f"{name:<8}| ".encode() + line)
+        if process.stdout is not None:
+            with process.stdout as lines:
+                for line in lines:
+                    self._write(f"{name:<8}| ".encode() + line)
 
     def _say(self, sentence: str) -> None:
         self._write(f"{sentence}\n".encode())

@@ -13,8 +13,8 @@ import pytest
 from backend.config import env
 from backend.config.checks import complaints
 from backend.config.starting import open_system_keys, prepare_keys
-from backend.vault.keyring import install, keyring
 from backend.vault.keyring import Keyring as Ring
+from backend.vault.keyring import install, keyring
 from backend.vault.providers import FileKeyProvider, KeysUnavailable
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -224,7 +224,7 @@ def test_processes_that_start_at_once_end_with_one_set_of_keys(committed, tmp_pa
         **{name: value for name, value in os.environ.items() if not name.startswith("ACCORD_")},
         "ACCORD_DATA_DIR": str(tmp_path),
         "ACCORD_DATABASE_URL": database_url(),
-        "ACCORD_SECRET_KEY": "made-up",
+        "ACCORD_SECRET_KEY": "made-up-" * 6,
         "DJANGO_SETTINGS_MODULE": "backend.config.settings",
     }
     processes = [

@@ -24,6 +24,7 @@ from backend.api.fields import (
     choice_of,
 )
 from backend.api.languages import said
+from backend.api.pages import refuse_unknown
 from backend.api.permissions import PatientOnly, StaffWritesDpoReads
 from backend.clinics.queries import ClinicFacts
 from backend.consent.queries import purposes_of
@@ -148,6 +149,7 @@ class _Preferences(Endpoint):
     @extend_schema(responses=PreferencesOutput)
     def get(self, request: Request, **_path: object) -> Response:
         """How the patient wants to be contacted."""
+        refuse_unknown(request)
         row = get_preferences(clinic_id=self.clinic.id, patient_id=self.patient.id)
         tag = etags.etag(row.version)
         if etags.is_known(request, tag):

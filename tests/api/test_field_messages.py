@@ -143,6 +143,10 @@ def test_a_query_is_refused_in_a_sentence(desk: Client, query: str, language: st
     assert SECRET not in answer.content.decode()
 
 
+def test_a_parameter_that_no_list_knows_is_refused_for_preferences_too(me: Client) -> None:
+    assert me.get(f"{ME}/preferences?surprise=1").json()["errors"][0]["code"] == "unknown_parameter"
+
+
 def test_a_language_that_there_is_not_is_refused_in_a_sentence(me: Client) -> None:
     [error] = me.get(f"{ME}?language=zz").json()["errors"]
 

@@ -462,3 +462,15 @@ def test_two_imports_of_the_same_patients_at_once_enter_each_once(northgate, now
     assert not [one for one in told if isinstance(one, Exception)]
     assert Patient.objects.count() == Occasion.objects.count() == 20
     assert sum(one.kinds["patient", RowOutcome.CREATED] for one in told) == 20
+
+
+def test_a_file_that_lost_the_birth_date_does_not_take_it_away(take, northgate, now):
+    born = date(2015, 3, 1)
+    take(patient("a", birth_date=born))
+
+    assert take(patient("a", birth_date=None), at=now + DAY) == ["updated"]
+    patient_id = found(northgate, "a")
+    with record(
+        Action.PATIENT_READ, by=ACTOR, now=now, clinic_id=northgate.id, about=patient_id, reason="test"
+    ) as entry:
+        assert reveal_profiles([patient_id], entry=entry)[patient_id].birth_date == born

@@ -184,7 +184,9 @@ def _fill_patient(row: Patient, plan: _PatientPlan, intake: Intake) -> None:
     row.family_name = given.family_name
     row.family_name_index = intake.index(Indexed.FAMILY_NAME, given.family_name) if given.family_name else None
     row.given_names = list(given.given_names)
-    row.birth_date = given.birth_date.isoformat() if given.birth_date else None
+    if given.birth_date is not None:
+        # A file that lost the date, or spoiled it, does not make a child of known age an adult.
+        row.birth_date = given.birth_date.isoformat()
     row.address = {
         "lines": list(given.address_lines),
         "postal_code": given.postal_code,

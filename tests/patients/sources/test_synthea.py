@@ -4,6 +4,7 @@ from datetime import date
 import pytest
 
 from backend.patients.sources.fhir import IgnoredFile, read_folder
+from backend.patients.sources.reasons import Why
 from backend.patients.sources.records import OccasionRecord, PatientRecord, Problem
 
 pytestmark = pytest.mark.needs_data
@@ -61,7 +62,7 @@ def test_what_is_not_read_is_named_and_counted(folder, found):
     assert folder.position == folder.size
     assert folder.ignored() == (
         IgnoredFile(file="AllergyIntolerance.000.ndjson", resource_type="AllergyIntolerance", lines=11),
-        IgnoredFile(file="LICENSE", resource_type="", lines=None),
+        IgnoredFile(file="LICENSE", resource_type="", lines=None, why=Why.FILE_NOT_NDJSON),
         IgnoredFile(file="Location.000.ndjson", resource_type="Location", lines=44),
         IgnoredFile(file="MedicationRequest.000.ndjson", resource_type="MedicationRequest", lines=1745),
         IgnoredFile(file="Organization.000.ndjson", resource_type="Organization", lines=43),

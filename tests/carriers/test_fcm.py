@@ -127,6 +127,8 @@ class TestFcm(CarrierContract):
 
         assert carrier.send(self.message(), timeout=SHORT) == TemporaryFailure(code)
         assert sandbox.received() == ()
+        # On a busy machine the first send may give up before it meets the fault.
+        sandbox.faults.clear()
         assert isinstance(carrier.send(self.message(), timeout=TIMEOUT), Receipt)
 
     def test_fcm_can_not_tell_what_became_of_a_message(self, carrier: Carrier) -> None:

@@ -203,8 +203,10 @@ def test_it_serves_from_files_in_an_odd_folder_and_stops_on_one_signal(tmp_path)
 
 
 def test_a_story_that_is_stopped_says_so_in_a_sentence(tmp_path) -> None:
+    # A job in the background is born deaf to Ctrl-C, and hands that down; this one has to hear it.
+    hearing = "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); "
     telling = subprocess.Popen(
-        [sys.executable, "-P", "-m", "demo", "--once"],
+        [sys.executable, "-P", "-c", f"{hearing} runpy.run_module('demo', run_name='__main__')", "--once"],
         env=environment(tmp_path / "data", PYTHONIOENCODING="ascii"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

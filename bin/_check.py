@@ -20,7 +20,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 PYTHON: Final = sys.executable
 BIN: Final = Path(PYTHON).parent
-PACKAGES: Final = ("backend", "demo", "sandbox", "tests")
+PACKAGES: Final = ("backend", "benchmarks", "demo", "sandbox", "tests")
 SHELL_SCRIPTS: Final = ("bin/*", ".ci/run", "deploy/*")
 
 
@@ -76,7 +76,17 @@ def production(folder: Path) -> dict[str, str]:
         ACCORD_KEY_FILE=str(key),
         ACCORD_EMAIL_URL=f"smtp://accord:{secrets.token_hex(8)}@smtp.example:587?tls=starttls",
         ACCORD_EMAIL_FROM="clinic@accord.example",
+        ACCORD_ANCHOR_EMAIL="dpo@accord.example",
     )
+
+
+def with_vault(folder: Path) -> dict[str, str]:
+    """The same, with the topmost key in Vault."""
+    return production(folder) | {
+        "ACCORD_KEY_PROVIDER": "vault",
+        "ACCORD_VAULT_URL": "https://vault.example:8200",
+        "ACCORD_VAULT_TOKEN": f"hvs.{secrets.token_hex(12)}",
+    }
 
 
 def manage(*arguments: str, environment: dict[str, str]) -> str:
@@ -128,7 +138,8 @@ def check_migrations(folder: Path) -> str:
 
 def check_deployment(folder: Path) -> str:
     """Django's deployment checks and ours find nothing in a careful installation."""
-    return manage("check", "--deploy", "--fail-level", "WARNING", environment=production(folder))
+    deploy = ("check", "--deploy", "--fail-level", "WARNING")
+    return manage(*deploy, environment=production(folder)) or manage(*deploy, environment=with_vault(folder))
 
 
 def check_guards(folder: Path) -> str:
@@ -185,9 +196,12 @@ def check_lock(_: Path) -> str:
         [
             *_not_locked("runtime.in", "runtime.txt"),
             *_not_locked("dev.in", "dev.txt"),
+            *_not_locked("bench.in", "bench.txt"),
             *_not_locked("runtime.txt", "dev.txt"),
+            *_not_locked("runtime.txt", "bench.txt"),
             *_not_pure("runtime.txt"),
             *_not_pure("dev.txt"),
+            *_not_pure("bench.txt"),
         ]
     )
     return f"{complaint}\nRun bin/lock." if complaint else ""

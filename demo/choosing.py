@@ -16,7 +16,7 @@ from demo.client import Client, Refused
 from demo.stage import Stage
 from demo.telling import Telling
 
-NEEDS_GUARDIAN = "consent_needs_guardian"
+AGE_UNKNOWN = "age_unknown"
 KIND_OF = {"sms": "phone", "email": "email"}
 
 
@@ -25,6 +25,7 @@ class Chosen:
     """What was taken down, in numbers."""
 
     given: Counter[str] = field(default_factory=Counter)
+    pending: int = 0
     refused: int = 0
     withdrawn: int = 0
     devices: int = 0
@@ -37,19 +38,21 @@ def take_down(cast: Cast, choices: dict[str, dict[str, Any]], *, stage: Stage) -
     """Play what every patient chose."""
     desk = Client(stage.base_url, cast.staff_token)
     chosen = Chosen()
-    too_young = 0
+    unborn = 0
     for source_id, choice in choices.items():
         if source_id not in cast.people:
             continue
         try:
             _Visit(cast, source_id, desk, stage, chosen).play(choice)
         except Refused as refused:
-            # The story can be told on a day when somebody who decides in it was a child, or not born yet.
-            if refused.problem.get("code") != NEEDS_GUARDIAN:
+            # The story can be told on a day when somebody who decides in it was not born yet.
+            if refused.problem.get("code") != AGE_UNKNOWN:
                 raise
-            too_young += 1
-    if too_young:
-        Telling().say(f"{too_young} of them are too young on this day to decide alone, and are skipped.")
+            unborn += 1
+    if unborn:
+        Telling().say(f"{unborn} of them are not born on this day, and are skipped.")
+    if chosen.pending:
+        Telling().say(f"{chosen.pending} consents of children wait for a parent's yes, and permit nothing.")
     return chosen
 
 
@@ -127,7 +130,7 @@ class _Visit:
         if decision != "withdrawn":
             body |= {"notice_version": 1, "language": consent.get("language", "fr")}
         if consent["method"] == "app":
-            self.app.post("/me/consents", body)
+            answer = self.app.post("/me/consents", body)
         else:
             today = clock.now().astimezone(ZoneInfo("Europe/Paris")).date().isoformat()
             evidence = {"form_reference": f"FORM-{self.source_id}", "signed_on": today}
@@ -135,8 +138,11 @@ class _Visit:
             if representative:
                 person = self.cast.people[self.source_id]
                 body["representatives"] = [str(one) for one in representatives_of([person.id])[person.id][:1]]
-            self.desk.post(f"{self.path}/consents", body)
+            answer = self.desk.post(f"{self.path}/consents", body)
         match decision:
+            case "given" if answer["state"] == "pending":
+                # The story can be told on a day when somebody who decides in it was a child: a parent has to say yes.
+                self.chosen.pending += len(consent["channels"])
             case "given":
                 self.chosen.given[consent["method"]] += len(consent["channels"])
             case "refused":

@@ -35,8 +35,13 @@ class Telling:
     def quote(self, words: str) -> None:
         """Words that somebody receives."""
         for paragraph in words.splitlines():
-            for line in textwrap.wrap(paragraph, WIDTH - 8) or [""]:
+            for line in textwrap.wrap(paragraph, WIDTH - 8, break_on_hyphens=False) or [""]:
                 self._line(f"      | {line}".rstrip())
+
+    def command(self, *pieces: str) -> None:
+        """What to type, each piece on a line of its own."""
+        for line in " \\\n  ".join(pieces).splitlines():
+            self._line(f"      {line}")
 
     def table(self, rows: Iterable[Sequence[str]]) -> None:
         """Rows of words, lined up."""

@@ -72,7 +72,7 @@ def database_url() -> str:
     settings = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{quote(str(settings['NAME']).lstrip('/'))}"
-    return _with_database(postgres_url(), str(settings["NAME"]))
+    return with_database(postgres_url(), str(settings["NAME"]))
 
 
 def _normal_postgres(address: str) -> str:
@@ -81,7 +81,7 @@ def _normal_postgres(address: str) -> str:
     return f"postgres://{rest}" if scheme in {"postgres", "postgresql"} else address
 
 
-def _with_database(address: str, name: str) -> str:
+def with_database(address: str, name: str) -> str:
     parts = urlsplit(address)
     return urlunsplit(parts._replace(path=f"/{quote(name)}"))
 
@@ -211,7 +211,7 @@ def _prepare_environment() -> None:
         run = os.environ.setdefault(f"{PREFIX}RUN", str(os.getpid()))
         if not _is_worker():
             _drop_databases_of_dead_runs()
-        os.environ["ACCORD_DATABASE_URL"] = _with_database(postgres_url(), f"accord_{run}")
+        os.environ["ACCORD_DATABASE_URL"] = with_database(postgres_url(), f"accord_{run}")
     else:
         os.environ["ACCORD_DATABASE_URL"] = f"sqlite:///{quote(str(folder / 'data' / 'accord.sqlite3').lstrip('/'))}"
     # Playwright's synchronous interface runs an event loop in the thread of the test; our code is not asynchronous.

@@ -19,7 +19,7 @@ DEFAULT_LIFE: Final = timedelta(days=90)
 def create_account(*, handle: str, actor: Actor, now: datetime) -> UUID:
     """Make an account. It can do nothing until it is a member of a clinic."""
     account_id = new_id()
-    with record(Action.ACCOUNT_CREATED, by=actor, now=now, clinic_id=SYSTEM, account=account_id, role="none"):
+    with record(Action.ACCOUNT_CREATED, by=actor, now=now, clinic_id=SYSTEM, account=account_id):
         account = Account(id=account_id, handle=handle, pseudonym=secrets.token_hex(8))
         account.set_unusable_password()
         account.save(force_insert=True)

@@ -43,7 +43,7 @@ from backend.consent.operations import (
 )
 from backend.consent.queries import events_of, latest_notices, states_of
 from backend.patients.queries import PatientFacts
-from backend.policy.vocabulary import Channel, ConsentStatus, Decision, Language, Method
+from backend.policy.vocabulary import Channel, ConsentStatus, Decision, EventKind, Language, Method
 
 STAFF_METHODS: Final = (Method.PAPER_FORM, Method.VERBAL, Method.STAFF_WITHDRAWAL)
 LARGEST_VERSION: Final = 2**31 - 1
@@ -76,12 +76,13 @@ class StateOutput(Output):
 
 
 class EventOutput(Output):
-    """One thing that a patient said."""
+    """One thing that happened. `decision` is what a person said, and null where a rule or somebody else ended it."""
 
     id = serializers.UUIDField()
     purpose = serializers.CharField()
     channel = choice_of(Channel)
-    decision = choice_of(Decision)
+    kind = choice_of(EventKind)
+    decision = choice_of(Decision, allow_null=True)
     method = choice_of(Method)
     occurred_at = Moment()
     recorded_at = Moment()
@@ -90,6 +91,7 @@ class EventOutput(Output):
     notice_sha256 = serializers.CharField()
     language = serializers.CharField()
     expressed_by = serializers.ListField(child=serializers.CharField())
+    reason = serializers.CharField()
 
 
 class StatesPage(Output):
@@ -168,11 +170,12 @@ class EvidenceInput(Input):
     signed_on = Day(required=False)
     script_version = Line(max_length=80, required=False)
     spoken_at = Moment(required=False)
+    of_age = YesNo(required=False, help_text="Attests that a person whose birth date is not known is of age.")
 
 
 EVIDENCE_NAMES: Final = {
-    Method.PAPER_FORM: ("form_reference", "signed_on"),
-    Method.VERBAL: ("script_version", "spoken_at"),
+    Method.PAPER_FORM: ("form_reference", "signed_on", "of_age"),
+    Method.VERBAL: ("script_version", "spoken_at", "of_age"),
     Method.STAFF_WITHDRAWAL: (),
 }
 
@@ -291,8 +294,8 @@ class PatientConsents(PatientEndpoint):
         evidence = asked.get("evidence", {})
         expression = Expression(
             method=method,
-            occurred_at=_spoken_at(evidence, self.clinic, now),
-            evidence={name: _as_json(value) for name, value in evidence.items()},
+            occurred_at=spoken_at(evidence, self.clinic, now),
+            evidence={name: as_json(value) for name, value in evidence.items()},
             by_patient=asked["by_patient"],
             representatives=tuple(asked["representatives"]),
         )
@@ -305,11 +308,11 @@ def said_on_the_wire(asked: dict[str, Any], done: ConsentGiven | Withdrawal) -> 
         "purpose": asked["purpose"],
         "decision": asked["decision"],
         "events": {channel.value: event for channel, event in done.events.items()},
-        "state": ConsentStatus.WITHDRAWN,
+        "state": done.status,
         "valid_until": None,
     }
     if isinstance(done, ConsentGiven):
-        said |= {"state": done.status, "valid_until": done.valid_until}
+        said["valid_until"] = done.valid_until
     else:
         said |= {
             "confirmed": done.confirmed,
@@ -353,7 +356,7 @@ def _withdraw(view: MeEndpoint | PatientEndpoint, asked: dict[str, Any], method:
     )
 
 
-def _spoken_at(evidence: dict[str, Any], clinic: ClinicFacts, now: datetime) -> datetime:
+def spoken_at(evidence: dict[str, Any], clinic: ClinicFacts, now: datetime) -> datetime:
     """When it was said: a form bears a day only, and is taken to be signed when that day began."""
     if "spoken_at" in evidence:
         spoken: datetime = evidence["spoken_at"]
@@ -367,5 +370,6 @@ def _spoken_at(evidence: dict[str, Any], clinic: ClinicFacts, now: datetime) -> 
     return now
 
 
-def _as_json(value: object) -> object:
+def as_json(value: object) -> object:
+    """Evidence as it is sealed."""
     return value.isoformat() if isinstance(value, date | datetime) else value

@@ -47,6 +47,7 @@ EVENINGS_OFF: Final[dict[str, Any]] = {
     "quiet_hours": {"from": "20:00", "to": "08:00", "time_zone": "Europe/Paris"},
     "purposes": {"vaccination_recall": False},
 }
+TRIAL: Final[dict[str, Any]] = {"preferences": {"frequency": {"max": 2, "per": "week"}}, "days": 30}
 DEVICE: Final[dict[str, Any]] = {"kind": "fid", "token": "dW5kIGRhcyBpc3QgbnVyIGVpbiBCZWlzcGllbA"}
 PERSON: Final[dict[str, Any]] = {
     "family_name": "Exemple",
@@ -118,6 +119,7 @@ WITHDRAW: Final = _request("No longer", NO_LONGER)
 TAKE_DOWN: Final = _request("Yes, on paper", ON_PAPER)
 TAKE_DOWN_ALOUD: Final = _request("No, by word of mouth", ALOUD)
 PREFER: Final = _request("Not in the evening", EVENINGS_OFF)
+TRY: Final = _request("Only two a week, over the last month", TRIAL)
 SIGN_IN: Final = _request("A Firebase installation", DEVICE)
 ENTER: Final = _request("A patient", PERSON)
 FIND: Final = _request("By name", SEARCH)

@@ -51,7 +51,14 @@ GROUPS: Final[Mapping[str, frozenset[Reason]]] = {
         }
     ),
     "contact_point": frozenset(
-        {Reason.SUPPRESSED, Reason.NO_CONTACT_POINT, Reason.CONTACT_UNUSABLE, Reason.CONTACT_UNVERIFIED}
+        {
+            Reason.SUPPRESSED,
+            Reason.NO_CONTACT_POINT,
+            Reason.CONTACT_UNUSABLE,
+            Reason.CONTACT_UNVERIFIED,
+            Reason.REPRESENTATION_ENDED,
+            Reason.CONFIDENTIAL_FROM_REPRESENTATIVE,
+        }
     ),
     "occasion": frozenset(
         {Reason.PROGRAMME_NOT_RUNNING, Reason.OCCASION_CHANGED, Reason.TOO_LATE, Reason.LEGAL_WINDOW}
@@ -111,7 +118,7 @@ class ReliedUponOutput(Output):
     """The consent that the message relies upon: when and how it was said, and to which words."""
 
     event_id = serializers.UUIDField(source="id")
-    decision = choice_of(Decision)
+    decision = choice_of(Decision, allow_null=True)
     method = choice_of(Method)
     occurred_at = Moment()
     recorded_at = Moment()
@@ -130,9 +137,12 @@ class StandingConsentOutput(Output):
 
 
 class MatteringPreferencesOutput(Output):
-    """The preferences that mattered, as they are now."""
+    """The preferences that mattered, as they are now; and which version of them the message was decided by."""
 
     version = serializers.IntegerField()
+    decided_by_version = serializers.IntegerField(
+        allow_null=True, help_text="In the history of the preferences; 0 where nothing was chosen yet."
+    )
     channel_order = serializers.ListField(child=choice_of(Channel))
     language = choice_of(Language, allow_null=True)
     tone = choice_of(Tone, allow_null=True)
@@ -284,6 +294,7 @@ def _mattering(
     found = set(reasons)
     shown: dict[str, Any] = {
         "version": row.version,
+        "decided_by_version": None if message.verdict is None else message.verdict.preferences_version,
         "channel_order": row.channel_order,
         "language": row.language,
         "tone": row.tone,
@@ -385,7 +396,7 @@ def _sentences(
 def _consent_sentence(event: EventRow, clinic: ClinicFacts, language: Language) -> str:
     local = event.occurred_at.astimezone(ZoneInfo(clinic.time_zone))
     day = format_date(local, "long", locale=LOCALE[language])
-    said, how = DECISIONS[event.decision][language], METHODS[event.method][language]
+    said, how = DECISIONS[event.decision or Decision.GIVEN][language], METHODS[event.method][language]
     if language is Language.FRENCH:
         notice = "" if event.notice_version is None else f" (notice, version {event.notice_version})"
         together = ", avec un représentant" if "representative" in event.expressed_by else ""

@@ -6,7 +6,9 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
+from backend import clock
 from backend.api.problems import answer
+from backend.audit.watching import log_keeps_up
 from backend.vault.ciphers import Tampered
 from backend.vault.keyring import SYSTEM, KeyDestroyed, Keyring, KeyUnavailable, Scope, keyring
 from backend.vault.providers import KeysUnavailable
@@ -26,6 +28,8 @@ def health(request: HttpRequest) -> HttpResponseBase:
         "database": reachable,
         "migrations": up_to_date,
         "keys": keys_open,
+        # A log that lags behind needs a worker, not another web process: it is told, and stops nothing.
+        "log": keys_open and _log_keeps_up(),
     }
     status = HTTPStatus.OK if keys_open else HTTPStatus.SERVICE_UNAVAILABLE
     response = JsonResponse(found, status=status)
@@ -46,6 +50,13 @@ def _is_up_to_date() -> bool:
     try:
         executor = MigrationExecutor(connection)
         return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError:
+        return False
+
+
+def _log_keeps_up() -> bool:
+    try:
+        return log_keeps_up(now=clock.now())
     except DatabaseError:
         return False
 

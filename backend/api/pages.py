@@ -12,7 +12,7 @@ import orjson
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from backend.api.fields import FIRST_YEAR, LAST_YEAR, UUID_FORM
+from backend.api.fields import FIRST_YEAR, LAST_YEAR, UUID_FORM, Moment
 from backend.api.languages import said
 
 DEFAULT_LIMIT: Final = 50
@@ -68,6 +68,17 @@ def read_id(request: Request, name: str) -> UUID | None:
     if not UUID_FORM.fullmatch(given):
         raise serializers.ValidationError({name: [serializers.ErrorDetail(said("id"), code="invalid")]})
     return UUID(given)
+
+
+def read_moment(request: Request, name: str) -> datetime | None:
+    """An instant in the query, with its offset. Raises ValidationError."""
+    given = request.query_params.get(name)
+    if given is None:
+        return None
+    try:
+        return Moment().to_internal_value(given)
+    except serializers.ValidationError as error:
+        raise serializers.ValidationError({name: error.detail}) from None
 
 
 def read_words(request: Request, name: str, among: Mapping[str, Any]) -> list[Any]:

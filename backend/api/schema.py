@@ -17,10 +17,15 @@ from backend.policy.vocabulary import (
     ContactStatus,
     Decided,
     Decision,
+    EventKind,
     Language,
+    LiftingReason,
+    Materiality,
     MessageState,
     Method,
+    ObjectionScope,
     Reason,
+    RestrictionGround,
     Tone,
 )
 from backend.programmes.models import ProgrammeState
@@ -58,6 +63,12 @@ DECISION: Final = _choices(Decision)
 DECIDED: Final = _choices(Decided)
 METHOD: Final = _choices(Method)
 STAFF_METHOD: Final = _choices([Method.PAPER_FORM, Method.VERBAL, Method.STAFF_WITHDRAWAL])
+OBJECTING_METHOD: Final = _choices([Method.PAPER_FORM, Method.VERBAL])
+EVENT_KIND: Final = _choices(EventKind)
+OBJECTION_SCOPE: Final = _choices(ObjectionScope)
+RESTRICTION_GROUND: Final = _choices(RestrictionGround)
+LIFTING_REASON: Final = _choices(LiftingReason)
+MATERIALITY: Final = _choices(Materiality)
 CONSENT_STATE: Final = _choices(ConsentStatus)
 MESSAGE_STATE: Final = _choices(MessageState)
 PROGRAMME_STATE: Final = _choices(ProgrammeState)

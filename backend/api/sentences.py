@@ -52,6 +52,13 @@ REASONS: Final[Mapping[Reason, Mapping[Language, str]]] = {
     Reason.CONTACT_UNVERIFIED: _both(
         "Personne n’a encore vérifié l’adresse ou le numéro.", "Nobody has checked the address or number yet."
     ),
+    Reason.REPRESENTATION_ENDED: _both(
+        "Cette personne ne représente plus le patient.", "This person no longer represents the patient."
+    ),
+    Reason.CONFIDENTIAL_FROM_REPRESENTATIVE: _both(
+        "Le patient a demandé que son représentant n’en soit pas informé.",
+        "The patient asked that their representative is not told.",
+    ),
     Reason.PROGRAMME_NOT_RUNNING: _both("Le programme n’est pas en marche.", "The programme is not running."),
     Reason.OCCASION_CHANGED: _both(
         "Le rendez-vous ou l’événement a changé depuis.", "The appointment or event has changed since."
@@ -116,6 +123,23 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Le porteur de ce jeton ne travaille plus ici.", "The holder of this token does not work here any more."
     ),
     "not_found": _both("Il n’y a rien à cette adresse.", "There is nothing here under this address."),
+    "dpo_key_refused": _both(
+        "Ceci n’est pas une clé publique X25519 au format PEM (openssl genpkey -algorithm X25519).",
+        "This is no public X25519 key in PEM form (openssl genpkey -algorithm X25519).",
+    ),
+    "private_key_sent": _both(
+        "Ceci est une clé privée : elle ne quitte jamais votre machine. Envoyez la clé publique "
+        "(openssl pkey -pubout).",
+        "This is a private key: it never leaves your machine. Send the public key (openssl pkey -pubout).",
+    ),
+    "log_not_at_rest": _both(
+        "Le journal n’est pas encore au repos : réessayez dans un instant.",
+        "The log did not come to rest in time: try again in a moment.",
+    ),
+    "log_inconsistent": _both(
+        "Le journal ne continue pas ce qui a été signé : plus rien n’est signé.",
+        "The log does not continue what was signed before: nothing is signed any more.",
+    ),
     "method_not_allowed": _both("Cette méthode n’existe pas ici.", "This method does not exist here."),
     "not_acceptable": _both("Les réponses sont en JSON.", "Answers are JSON."),
     "unsupported_media_type": _both("Le corps doit être en JSON.", "The body must be JSON."),
@@ -144,9 +168,24 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "La notice a changé : montrez la version actuelle et demandez à nouveau.",
         "The notice has changed: show the current one and ask again.",
     ),
-    "consent_needs_guardian": _both(
-        "À cet âge, un titulaire de l’autorité parentale doit consentir avec l’enfant.",
-        "At this age a parent or guardian must say yes together with the child.",
+    "age_unknown": _both(
+        "La date de naissance n’est pas connue : renseignez-la, ou attestez par écrit ou de vive voix "
+        "que cette personne est majeure.",
+        "The birth date is not known: enter it, or attest on paper or aloud that this person is of age.",
+    ),
+    "notice_not_approved": _both(
+        "Le délégué à la protection des données n’a pas encore approuvé cette notice.",
+        "The data protection officer has not approved this notice yet.",
+    ),
+    "notice_already_approved": _both(
+        "Cette notice est déjà approuvée : rédigez-en une nouvelle.",
+        "This notice was approved already: write a new one.",
+    ),
+    "notice_already_published": _both("Cette notice est déjà publiée.", "This notice was published already."),
+    "second_person_needed": _both("Une autre personne doit confirmer.", "Somebody else has to confirm this."),
+    "objection_stands": _both(
+        "Une opposition a été exprimée : elle doit d’abord être retirée.",
+        "There is an objection to this: it has to be taken back first.",
     ),
     "evidence_missing": _both(
         "Cette façon de recueillir l’accord demande une preuve.", "This way of consenting needs its evidence."
@@ -294,6 +333,13 @@ METHODS: Final[Mapping[Method, Mapping[Language, str]]] = {
     Method.PAPER_FORM: _both("sur un formulaire papier", "on a paper form"),
     Method.VERBAL: _both("de vive voix", "by word of mouth"),
     Method.STAFF_WITHDRAWAL: _both("auprès du personnel", "to the staff"),
+    Method.WEB: _both("sur le site", "on the website"),
+    Method.DOUBLE_OPT_IN: _both("par un lien de confirmation", "by a confirmation link"),
+    Method.IMPORT: _both("dans un logiciel précédent", "in an earlier system"),
+    Method.SMS_KEYWORD: _both("par SMS", "by text message"),
+    Method.ONE_CLICK: _both("par un lien de désabonnement", "by an unsubscribe link"),
+    Method.CARRIER_FEEDBACK: _both("par un signalement à l’opérateur", "by a complaint to the carrier"),
+    Method.SYSTEM: _both("par application d’une règle", "by a rule"),
 }
 
 DECISIONS: Final[Mapping[Decision, Mapping[Language, str]]] = {

@@ -2,7 +2,23 @@
 
 from django.urls import URLPattern, path
 
-from backend.api import clinics, consents, fhir, log, me, messages, patients, preferences, programmes, templates
+from backend.api import (
+    clinics,
+    consents,
+    fhir,
+    log,
+    me,
+    messages,
+    notices,
+    objections,
+    patients,
+    preferences,
+    previewing,
+    programmes,
+    proofs,
+    stops,
+    templates,
+)
 
 CLINIC = "clinics/<slug:slug>"
 PATIENT = f"{CLINIC}/patients/<uuid:patient_id>"
@@ -11,7 +27,13 @@ PROGRAMME = f"{CLINIC}/programmes/<uuid:programme_id>"
 urlpatterns: list[URLPattern] = [
     path("me", me.Me.as_view(), name="me"),
     path("me/preferences", preferences.MyPreferences.as_view(), name="me-preferences"),
+    path("me/preferences/history", preferences.MyPreferenceHistory.as_view(), name="me-preference-history"),
+    path("me/preferences/preview", previewing.MyPreferencePreview.as_view(), name="me-preference-preview"),
     path("me/notices", consents.MyNotices.as_view(), name="me-notices"),
+    path("me/notices/served", notices.MyNoticesServed.as_view(), name="me-notices-served"),
+    path("me/objections", objections.MyObjections.as_view(), name="me-objections"),
+    path("me/objections/<uuid:objection_id>", objections.MyObjection.as_view(), name="me-objection"),
+    path("me/restriction", objections.MyRestriction.as_view(), name="me-restriction"),
     path("me/consents", consents.MyConsents.as_view(), name="me-consents"),
     path("me/messages", messages.MyMessages.as_view(), name="me-messages"),
     path("me/messages/<uuid:message_id>", messages.MyMessage.as_view(), name="me-message"),
@@ -34,7 +56,32 @@ urlpatterns: list[URLPattern] = [
     path(f"{CLINIC}/patients/search", patients.PatientSearch.as_view(), name="patients-search"),
     path(PATIENT, patients.Patient.as_view(), name="patient"),
     path(f"{PATIENT}/consents", consents.PatientConsents.as_view(), name="patient-consents"),
+    path(f"{PATIENT}/objections", objections.PatientObjections.as_view(), name="patient-objections"),
+    path(
+        f"{PATIENT}/objections/<uuid:objection_id>/taken-back",
+        objections.PatientObjectionTakenBack.as_view(),
+        name="patient-objection-taken-back",
+    ),
+    path(f"{PATIENT}/restriction", objections.PatientRestriction.as_view(), name="patient-restriction"),
+    path(
+        f"{PATIENT}/restriction/lifted",
+        objections.PatientRestrictionLifted.as_view(),
+        name="patient-restriction-lifted",
+    ),
+    path(f"{CLINIC}/notices", notices.NoticeDrafts.as_view(), name="notices"),
+    path(f"{CLINIC}/notices/<uuid:draft_id>/approve", notices.NoticeApproval.as_view(), name="notice-approve"),
+    path(f"{CLINIC}/notices/<uuid:draft_id>/publish", notices.NoticePublication.as_view(), name="notice-publish"),
     path(f"{PATIENT}/preferences", preferences.PatientPreferences.as_view(), name="patient-preferences"),
+    path(
+        f"{PATIENT}/preferences/history",
+        preferences.PatientPreferenceHistory.as_view(),
+        name="patient-preference-history",
+    ),
+    path(
+        f"{PATIENT}/preferences/preview",
+        previewing.PatientPreferencePreview.as_view(),
+        name="patient-preference-preview",
+    ),
     path(f"{PATIENT}/contact-points", patients.PatientContactPoints.as_view(), name="patient-contact-points"),
     path(
         f"{PATIENT}/contact-points/<uuid:contact_point_id>/attest",
@@ -54,5 +101,9 @@ urlpatterns: list[URLPattern] = [
     path(f"{CLINIC}/messages", messages.ClinicMessages.as_view(), name="messages"),
     path(f"{CLINIC}/messages/<uuid:message_id>/why", messages.ClinicMessageWhy.as_view(), name="message-why"),
     path(f"{CLINIC}/statistics", messages.Statistics.as_view(), name="statistics"),
+    path(f"{CLINIC}/stops", stops.ReceivedStops.as_view(), name="stops"),
     path(f"{CLINIC}/audit/entries", log.AuditEntries.as_view(), name="audit-entries"),
+    path(f"{CLINIC}/audit/checkpoint", proofs.AuditCheckpointView.as_view(), name="audit-checkpoint"),
+    path(f"{CLINIC}/audit/verify", proofs.AuditVerify.as_view(), name="audit-verify"),
+    path(f"{CLINIC}/audit/export", proofs.AuditExport.as_view(), name="audit-export"),
 ]

@@ -99,13 +99,25 @@ def close_attempts(outcomes: Iterable[tuple[UUID, AttemptOutcome]], *, now: date
     return frozenset(closed)
 
 
-def drain_attempts(*, patient_id: UUID, purpose: str, channels: Iterable[Channel], lease: timedelta) -> Drained:
+def drain_attempts(
+    *,
+    patient_id: UUID,
+    purpose: str | None = None,
+    channels: Iterable[Channel] | None = None,
+    lease: timedelta,
+) -> Drained:
     """Wait for every hand-over that was open when the fence was committed; at most a lease and a margin.
+
+    Without a purpose it waits for those of every purpose, without channels for those by every channel.
 
     Call it after the fence is committed: a later attempt meets a gate that sees the withdrawal. Waiting is measured on
     this process's monotonic clock only. Raises RuntimeError inside a transaction, where the fence is not committed yet.
     """
-    ours = Attempt.objects.filter(patient_id=patient_id, purpose=purpose, channel__in=list(channels))
+    ours = Attempt.objects.filter(patient_id=patient_id)
+    if purpose is not None:
+        ours = ours.filter(purpose=purpose)
+    if channels is not None:
+        ours = ours.filter(channel__in=list(channels))
     # Durable: inside a transaction the fence would not be committed yet, and this would wait behind it.
     with transaction.atomic(durable=True):
         watched = dict(ours.filter(outcome=None).values_list("id", "message_id"))
@@ -128,6 +140,11 @@ def drain_attempts(*, patient_id: UUID, purpose: str, channels: Iterable[Channel
     doubtful += unsettled.values()
     in_doubt = tuple(sorted(set(doubtful)))
     return Drained(confirmed=not in_doubt, already_left=tuple(sorted(set(left))), in_doubt=in_doubt)
+
+
+def is_in_hand(*, patient_id: UUID, purpose: str, channel: Channel) -> bool:
+    """Is something being handed over to this patient right now, for this purpose by this channel?"""
+    return Attempt.objects.filter(patient_id=patient_id, purpose=purpose, channel=channel, outcome=None).exists()
 
 
 def patients_in_hand(among: Iterable[UUID] | None = None) -> QuerySet[Attempt, UUID]:

@@ -71,11 +71,80 @@ class Action(Enum):
         keys=IDS,
         reason=C,
     )
+    CLINIC_KEY_BEGUN = _spec(
+        "key.epoch_begun",
+        "key",
+        "A new clinic key was made (epoch {epoch}, wrapped under epoch {provider_epoch} of the topmost key).",
+        "Une nouvelle clé d’établissement a été créée (époque {epoch}, enveloppée sous l’époque {provider_epoch} de la "
+        "clé maîtresse).",
+        epoch=N,
+        provider_epoch=N,
+        commitment=H,
+    )
+    KEYS_REWRAPPED = _spec(
+        "key.rewrapped",
+        "key",
+        "{count} keys were wrapped anew under the clinic key of epoch {epoch}; they themselves did not change.",
+        "{count} clés ont été enveloppées à nouveau sous la clé d’établissement de l’époque {epoch} ; elles-mêmes "
+        "n’ont pas changé.",
+        count=N,
+        epoch=N,
+    )
+    CLINIC_KEY_DESTROYED = _spec(
+        "key.epoch_destroyed",
+        "key",
+        "The clinic key of epoch {epoch} was destroyed.",
+        "La clé d’établissement de l’époque {epoch} a été détruite.",
+        epoch=N,
+    )
+    PROVIDER_EPOCH_BEGUN = _spec(
+        "key.provider_epoch_begun",
+        "key",
+        "A new topmost key was made ({provider}, epoch {epoch}).",
+        "Une nouvelle clé maîtresse a été créée ({provider}, époque {epoch}).",
+        provider=C,
+        epoch=N,
+    )
+    PROVIDER_EPOCH_DESTROYED = _spec(
+        "key.provider_epoch_destroyed",
+        "key",
+        "The topmost key of epoch {epoch} was destroyed ({provider}): what old backups hold of keys opens nothing.",
+        "La clé maîtresse de l’époque {epoch} a été détruite ({provider}) : les clés des anciennes sauvegardes "
+        "n’ouvrent plus rien.",
+        provider=C,
+        epoch=N,
+    )
+    BACKUP_TAKEN = _spec(
+        "backup.taken",
+        "backup",
+        "A backup was taken ({contents}).",
+        "Une sauvegarde a été faite ({contents}).",
+        contents=C,
+    )
+    LOG_RESTORED = _spec(
+        "log.restored",
+        "log",
+        "The database was restored from a backup (epoch {epoch}): this log has {size} entries, {lost} signed ones are "
+        "lost.",
+        "La base a été restaurée depuis une sauvegarde (époque {epoch}) : ce journal compte {size} entrées, {lost} "
+        "entrées signées sont perdues.",
+        epoch=N,
+        size=N,
+        lost=N,
+    )
     CLINIC_CREATED = _spec(
         "clinic.created", "clinic", "The clinic was set up.", "L’établissement a été créé.", clinic=ID
     )
     ACCOUNT_CREATED = _spec(
-        "account.created", "account", "An account was created.", "Un compte a été créé.", account=ID, role=C
+        "account.created", "account", "An account was created.", "Un compte a été créé.", account=ID
+    )
+    MEMBER_ADDED = _spec(
+        "clinic.member_added",
+        "clinic",
+        "Somebody was made a member of the clinic ({role}).",
+        "Une personne est devenue membre de l’établissement ({role}).",
+        account=ID,
+        role=C,
     )
     TOKEN_ISSUED = _spec(
         "token.issued",
@@ -118,6 +187,21 @@ class Action(Enum):
         "Le décès du patient a été noté ; plus rien n’est envoyé.",
         source=C,
     )
+    PATIENT_RESTRICTED = _spec(
+        "patient.restricted",
+        "patient",
+        "The use of the patient’s data was restricted ({ground}); nothing is sent any more.",
+        "L’utilisation des données du patient a été limitée ({ground}) ; plus rien n’est envoyé.",
+        restriction=ID,
+        ground=C,
+    )
+    PATIENT_RESTRICTION_LIFTED = _spec(
+        "patient.restriction_lifted",
+        "patient",
+        "The use of the patient’s data is no longer restricted ({because}).",
+        "L’utilisation des données du patient n’est plus limitée ({because}).",
+        because=C,
+    )
     PATIENT_READ = _spec(
         "patient.read",
         "patient",
@@ -140,6 +224,14 @@ class Action(Enum):
         "Un représentant a été enregistré ({relationship}).",
         representative=ID,
         relationship=C,
+    )
+    REPRESENTATION_CHANGED = _spec(
+        "representative.changed",
+        "representative",
+        "What a representative may do was changed ({fields}).",
+        "Les droits d’un représentant ont été modifiés ({fields}).",
+        representative=ID,
+        fields=CS,
     )
     CONTACT_POINT_ADDED = _spec(
         "contact_point.added",
@@ -180,6 +272,23 @@ class Action(Enum):
         contact_point=ID,
         reason=C,
     )
+    CONTACT_SUPPRESSED = _spec(
+        "contact_point.suppressed",
+        "contact_point",
+        "An address was put on the suppression list ({channels}, {source}): nothing is sent there any more.",
+        "Une adresse a été inscrite sur la liste repoussoir ({channels}, {source}) : plus rien n’y est envoyé.",
+        channels=CS,
+        source=C,
+    )
+    SUPPRESSION_LIFTED = _spec(
+        "contact_point.suppression_lifted",
+        "contact_point",
+        "An address was taken off the suppression list ({channel}, {reason}).",
+        "Une adresse a été retirée de la liste repoussoir ({channel}, {reason}).",
+        contact_point=ID,
+        channel=C,
+        reason=C,
+    )
     OCCASION_RECORDED = _spec(
         "occasion.recorded",
         "occasion",
@@ -218,6 +327,14 @@ class Action(Enum):
         "purpose.defined", "purpose", "The purpose {purpose} was defined.", "La finalité {purpose} a été définie.",
         purpose=C, nature=C,
     )  # fmt: skip
+    PURPOSE_BASIS_CORRECTED = _spec(
+        "purpose.basis_corrected",
+        "purpose",
+        "The legal basis of the purpose {purpose} was put right: {basis}.",
+        "La base légale de la finalité {purpose} a été rectifiée : {basis}.",
+        purpose=C,
+        basis=C,
+    )
     NOTICE_PUBLISHED = _spec(
         "notice.published",
         "notice",
@@ -227,6 +344,30 @@ class Action(Enum):
         version=N,
         language=C,
         sha256=H,
+    )
+    NOTICE_DRAFTED = _spec(
+        "notice.drafted",
+        "notice",
+        "A notice was written.",
+        "Une notice a été rédigée.",
+        notice=ID,
+    )
+    NOTICE_APPROVED = _spec(
+        "notice.approved",
+        "notice",
+        "The data protection officer approved a notice ({materiality}).",
+        "Le délégué à la protection des données a approuvé une notice ({materiality}).",
+        notice=ID,
+        materiality=C,
+    )
+    NOTICE_SERVED = _spec(
+        "consent.notice_served",
+        "consent",
+        "Version {version} of the notice was shown to the patient ({language}).",
+        "La version {version} de la notice a été montrée au patient ({language}).",
+        served=ID,
+        version=N,
+        language=C,
     )
     CONSENT_GIVEN = _spec(
         "consent.given",
@@ -260,6 +401,177 @@ class Action(Enum):
         method=C,
         event=ID,
     )
+    CONSENT_RENEWED = _spec(
+        "consent.renewed",
+        "consent",
+        "Consent was renewed for {purpose} by {channel} ({method}).",
+        "Un consentement a été renouvelé pour {purpose} par {channel} ({method}).",
+        purpose=C,
+        channel=C,
+        method=C,
+        event=ID,
+        notice_version=N,
+    )
+    CONSENT_PENDING = _spec(
+        "consent.pending",
+        "consent",
+        "Consent for {purpose} by {channel} waits for the other who must say yes ({method}).",
+        "Un consentement pour {purpose} par {channel} attend l’accord de l’autre personne ({method}).",
+        purpose=C,
+        channel=C,
+        method=C,
+        event=ID,
+        notice_version=N,
+    )
+    CONSENT_REQUESTED = _spec(
+        "consent.requested",
+        "consent",
+        "The patient was asked for consent for {purpose} by {channel}.",
+        "Un consentement a été demandé pour {purpose} par {channel}.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    CONSENT_DEFERRED = _spec(
+        "consent.deferred",
+        "consent",
+        "The patient put off the question about {purpose} by {channel}.",
+        "Le patient a remis à plus tard la question sur {purpose} par {channel}.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    CONSENT_UNKNOWN = _spec(
+        "consent.unknown",
+        "consent",
+        "A consent for {purpose} by {channel} was claimed without proof; it counts as none.",
+        "Un consentement pour {purpose} par {channel} a été allégué sans preuve ; il ne compte pas.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    CONSENT_OBJECTED = _spec(
+        "consent.objected",
+        "consent",
+        "The patient objected to {purpose} by {channel}.",
+        "Le patient s’est opposé à {purpose} par {channel}.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    CONSENT_OBJECTION_LIFTED = _spec(
+        "consent.objection_lifted",
+        "consent",
+        "No objection to {purpose} by {channel} stands any more; nothing is consented to.",
+        "Plus aucune opposition ne vise {purpose} par {channel} ; rien n’est consenti.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    CONSENT_EXPIRED = _spec(
+        "consent.expired",
+        "consent",
+        "Consent for {purpose} by {channel} ran out.",
+        "Le consentement pour {purpose} par {channel} a expiré.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    CONSENT_RECONSENT_REQUIRED = _spec(
+        "consent.reconsent_required",
+        "consent",
+        "The notice has changed: consent for {purpose} by {channel} has to be asked for again.",
+        "La notice a changé : le consentement pour {purpose} par {channel} doit être redemandé.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    CONSENT_ENDED = _spec(
+        "consent.ended",
+        "consent",
+        "The patient is of age: a guardian’s consent for {purpose} by {channel} ended.",
+        "Le patient est majeur : le consentement d’un représentant pour {purpose} par {channel} a pris fin.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    CONSENT_REVOKED = _spec(
+        "consent.revoked",
+        "consent",
+        "The clinic gave up a consent for {purpose} by {channel}.",
+        "L’établissement a renoncé à un consentement pour {purpose} par {channel}.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    CONSENT_INVALIDATED = _spec(
+        "consent.invalidated",
+        "consent",
+        "A consent for {purpose} by {channel} was found not to have been properly collected; it ended.",
+        "Un consentement pour {purpose} par {channel}, mal recueilli, a été invalidé.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    CONSENT_ENTERED_IN_ERROR = _spec(
+        "consent.entered_in_error",
+        "consent",
+        "Two people agreed that something was entered by mistake for {purpose} by {channel}.",
+        "Deux personnes ont constaté une erreur de saisie pour {purpose} par {channel}.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    CONSENT_ERROR_REPORTED = _spec(
+        "consent.error_reported",
+        "consent",
+        "Somebody reported that a consent was entered by mistake ({reason}).",
+        "Une erreur de saisie d’un consentement a été signalée ({reason}).",
+        event=ID,
+        reason=C,
+    )
+    OBJECTION_MADE = _spec(
+        "objection.made",
+        "objection",
+        "The patient objected ({scope}, {purpose}).",
+        "Le patient a exprimé une opposition ({scope}, {purpose}).",
+        objection=ID,
+        purpose=C,
+        scope=C,
+    )
+    OBJECTION_TAKEN_BACK = _spec(
+        "objection.taken_back",
+        "objection",
+        "The patient took an objection back ({scope}, {purpose}).",
+        "Le patient a retiré une opposition ({scope}, {purpose}).",
+        objection=ID,
+        purpose=C,
+        scope=C,
+    )
+    LINKS_MADE = _spec(
+        "link.made",
+        "link",
+        "A link was made by which messages ({purpose}, {channel}) are stopped without signing in.",
+        "Un lien a été créé, qui permet d’arrêter les messages ({purpose}, {channel}) sans se connecter.",
+        link=ID,
+        purpose=C,
+        channel=C,
+    )
+    STOP_RECEIVED = _spec(
+        "stop.received",
+        "stop",
+        "STOP came by SMS from a number that {patients} patients have: nothing more is sent to it.",
+        "Un STOP est arrivé par SMS d’un numéro que {patients} patients ont : plus rien n’y est envoyé.",
+        stop=ID,
+        patients=N,
+    )
+    STOPS_READ = _spec(
+        "stop.read",
+        "stop",
+        "The list of STOPs received was looked at ({count}).",
+        "La liste des STOP reçus a été consultée ({count}).",
+        count=N,
+    )
     CONSENTS_READ = _spec("consent.read", "consent", "Consents were looked at.", "Des consentements ont été consultés.")
     STATES_REBUILT = _spec(
         "consent.rebuilt",
@@ -276,6 +588,16 @@ class Action(Enum):
         "Des préférences ont été modifiées ({fields}).",
         fields=CS,
         version=N,
+    )
+    PREFERENCES_PREVIEWED = _spec(
+        "preference.previewed",
+        "preference",
+        "Somebody looked at what other preferences ({fields}) would have changed in the last {days} days; nothing was "
+        "changed.",
+        "On a regardé ce que d’autres préférences ({fields}) auraient changé sur les {days} derniers jours ; rien n’a "
+        "été modifié.",
+        fields=CS,
+        days=N,
     )
     PROGRAMME_CREATED = _spec(
         "programme.created",
@@ -325,9 +647,13 @@ class Action(Enum):
         would_not=N,
     )
     PLANNING_STARTED = _spec(
-        "message.planning", "message", "Messages are being planned.", "Des messages sont en cours de planification.",
+        "message.planning",
+        "message",
+        "It was worked out which of {candidates} messages may go to whom; birth dates were looked at.",
+        "Il a été établi lesquels des {candidates} messages peuvent partir, et à qui ; "
+        "des dates de naissance ont été lues.",
         candidates=N,
-    )  # fmt: skip
+    )
     MESSAGE_PLANNED = _spec(
         "message.planned",
         "message",
@@ -430,19 +756,54 @@ class Action(Enum):
         version=N,
         variants=N,
     )
+    ENTRIES_REFUSED = _spec(
+        "log.entries_refused",
+        "log",
+        "{count} rows among the entries were not written by Accord and got no place in any log ({reason}).",
+        "{count} lignes parmi les entrées n’ont pas été écrites par Accord et n’ont leur place dans aucun journal "
+        "({reason}).",
+        count=N,
+        reason=C,
+    )
+    CHECKPOINTS_SENT = _spec(
+        "log.checkpoints_sent",
+        "log",
+        "The signed checkpoints of {count} logs were put where the data protection officer keeps them ({place}).",
+        "Les points de contrôle signés de {count} journaux ont été remis à la personne déléguée à la protection des "
+        "données ({place}).",
+        count=N,
+        place=C,
+    )
+    LOG_EXPORTED = _spec(
+        "log.exported",
+        "log",
+        "The log was exported ({contents}).",
+        "Le journal a été exporté ({contents}).",
+        export=ID,
+        contents=CS,
+    )
+    LOG_VERIFIED = _spec(
+        "log.verified",
+        "log",
+        "The log was verified, {count} entries: {result}.",
+        "Le journal a été vérifié, {count} entrées : {result}.",
+        count=N,
+        result=C,
+    )
     LOG_READ = _spec("log.read", "log", "The log was looked at.", "Le journal a été consulté.", count=N)
 
     @property
     def spec(self) -> ActionSpec:
         """What the list says of this action."""
-        return self.value
+        return self._value_  # `value` is a slower way to the same
 
     def checked(self, details: Mapping[str, object]) -> dict[str, object]:
         """The details as they are stored. Raises DetailRefused."""
-        if details.keys() != self.spec.details.keys():
-            wrong = ", ".join(sorted(details.keys() ^ self.spec.details.keys()))
-            raise DetailRefused(f"{self.spec.code}: details that do not fit: {wrong}")
-        return {name: _checked(kind, details[name]) for name, kind in self.spec.details.items()}
+        spec = self.spec
+        if details.keys() != spec.details.keys():
+            wrong = ", ".join(sorted(details.keys() ^ spec.details.keys()))
+            raise DetailRefused(f"{spec.code}: details that do not fit: {wrong}")
+        return {name: _checked(kind, details[name]) for name, kind in spec.details.items()}
 
     def sentence(self, language: Language, details: Mapping[str, object]) -> str:
         """What happened, for people."""
@@ -463,17 +824,18 @@ BY_CODE: Final[Mapping[str, Action]] = {action.spec.code: action for action in A
 
 
 def _checked(kind: Kind, value: object) -> object:
+    # The two kinds that nearly all details are come first: this runs for every detail of every entry.
+    if kind is C and isinstance(value, str) and CODE.fullmatch(value):
+        return str(value)
+    if kind is ID and isinstance(value, UUID):
+        return str(value)
     match kind, value:
         case Kind.COUNT, int() if not isinstance(value, bool) and 0 <= value < 2**53:
             return int(value)
-        case Kind.CODE, str() if CODE.fullmatch(value):
-            return str(value)
         case Kind.HASH, str() if HASH.fullmatch(value):
             return str(value)
-        case Kind.ID, UUID():
-            return str(value)
         case Kind.CODES, list() | tuple() | frozenset() | set():
-            return [_checked(Kind.CODE, item) for item in (value if isinstance(value, list | tuple) else sorted(value))]
+            return [_checked(C, item) for item in (value if isinstance(value, list | tuple) else sorted(value))]
         case Kind.IDS, list() | tuple():
-            return [_checked(Kind.ID, item) for item in value]
+            return [_checked(ID, item) for item in value]
     raise DetailRefused(f"a detail is no {kind}")

@@ -1,9 +1,6 @@
 """Installs the key store, and the checks that no guard is missing."""
 
-from pathlib import Path
-
 from django.apps import AppConfig
-from django.conf import settings
 
 
 class AuditConfig(AppConfig):
@@ -18,6 +15,6 @@ class AuditConfig(AppConfig):
         from backend.audit import checks  # noqa: F401, PLC0415 - registers the checks once models are there
         from backend.audit.keys import DatabaseKeyStore  # noqa: PLC0415 - models are not ready before
         from backend.vault.keyring import Keyring, install  # noqa: PLC0415 - beside its store
-        from backend.vault.providers import FileKeyProvider  # noqa: PLC0415 - beside its store
+        from backend.vault.providers.configured import configured_provider  # noqa: PLC0415 - beside its store
 
-        install(Keyring(provider=FileKeyProvider(Path(settings.ACCORD_KEY_FILE)), store=DatabaseKeyStore()))
+        install(Keyring(provider=configured_provider(), store=DatabaseKeyStore()))

@@ -4,11 +4,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.apps import apps
-from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import connections, models
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own name for it
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.migrations.executor import MigrationExecutor
 
 from backend.audit.guard import POSTGRESQL_BODIES, SQLITE_TABLES, AuditGuard, Guarded, TriggerConstraint
+from backend.audit.roles import (
+    SEQUENCER_ALIAS,
+    Role,
+    Standing,
+    difference,
+    has_sequencer_alias,
+    is_same_database,
+    standing_of,
+    summed_up,
+)
 
 
 def guarded_models() -> Iterator[type[models.Model]]:
@@ -45,9 +56,8 @@ def every_trigger_is_in_the_database(*, databases: Sequence[str] | None = None, 
     errors: list[CheckMessage] = []
     for alias in databases or ():
         connection = connections[alias]
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            # Not up to date: `migrate` comes first, and `manage.py prepare` checks after it.
+        if not is_up_to_date(connection):
+            # `migrate` comes first, and `manage.py prepare` checks after it.
             continue
         on_postgresql = connection.vendor == "postgresql"
         found = _postgresql_triggers(connection) if on_postgresql else _sqlite_triggers(connection)
@@ -58,6 +68,78 @@ def every_trigger_is_in_the_database(*, databases: Sequence[str] | None = None, 
                 errors.append(Error(f"The trigger {name} is disabled or was changed.", id="audit.E004"))
         errors += _postgresql_errors(connection) if on_postgresql else _sqlite_errors(connection)
     return errors
+
+
+def is_up_to_date(connection: Any) -> bool:
+    """Was every migration carried out on this database?"""
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+@register(Tags.database, deploy=True)
+def every_role_has_what_it_needs_and_no_more(
+    *, databases: Sequence[str] | None = None, **_options: Any
+) -> list[CheckMessage]:
+    """Compare what the connected roles may do with what they need: told, and refused with ACCORD_REQUIRE_ROLES.
+
+    A small installation may run with one role that owns everything: then only the log's tree, beside a checkpoint that
+    is kept elsewhere, tells of a change made through that role.
+    """
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        connection = connections[alias]
+        if connection.vendor == "postgresql" and is_up_to_date(connection):
+            if alias == SEQUENCER_ALIAS and not is_same_database(connection, connections[DEFAULT_DB_ALIAS]):
+                complaint = "ACCORD_SEQUENCER_DATABASE_URL is another database than ACCORD_DATABASE_URL."
+                found.append(Error(complaint, id="audit.E010"))
+            else:
+                needs = Role.SEQUENCER if alias == SEQUENCER_ALIAS else Role.APP
+                found += role_messages(connection, needs, app_sequences=not has_sequencer_alias())
+    return found
+
+
+def role_messages(connection: Any, needs: Role, *, app_sequences: bool) -> Iterator[CheckMessage]:
+    """What is wrong with the role of one connection; of a role that may do everything only that is said."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        (name,) = cursor.fetchone()
+    standing = standing_of(connection, name)
+    told = list(standing_complaints(standing))
+    if not (standing.powers or standing.owns_log):
+        found = difference(connection, name, needs, app_sequences=app_sequences)
+        if found.too_much:
+            told.append((14, f"may do more than it needs: {summed_up(found.too_much)}"))
+        if found.too_little:
+            yield Error(
+                f"The database role {name} lacks rights that it needs as {needs}: {summed_up(found.too_little)}.",
+                hint="Run manage.py grant_roles as the owner after each migrate; see ACCORD_SEQUENCER_DATABASE_URL.",
+                id="audit.E009",
+            )
+    required = settings.ACCORD_REQUIRE_ROLES
+    for number, complaint in told:
+        yield (Error if required else Warning)(
+            f"The database role {name} {complaint}.",
+            hint="Give each process a role of its own: docs/how-to/run-for-real.md, and manage.py grant_roles.",
+            id=f"audit.{'E' if required else 'W'}{number:03}",
+        )
+
+
+def standing_complaints(standing: Standing) -> Iterator[tuple[int, str]]:
+    """What a serving role must not be, each with its number."""
+    if standing.powers:
+        yield 11, f"has a power that ends in all rights: {', '.join(standing.powers)}"
+        return
+    if standing.owns_log:
+        yield 12, "owns the log, or may become its owner: it can take the triggers away"
+        return
+    if standing.owns_other:
+        yield 13, f"owns {', '.join(standing.owns_other[:5])}"
+    if standing.may_create:
+        yield 15, "may make tables and functions in the schema public"
+    if standing.may_make_temporary:
+        yield 16, "may make temporary tables, which stand before the real ones for whoever uses the session next"
+    if standing.may_skip_triggers:
+        yield 17, "may set session_replication_role"
 
 
 def _expected(connection: Any) -> dict[str, object]:

@@ -17,6 +17,7 @@ from django.db.models.constraints import BaseConstraint
 
 GUARD_FUNCTION: Final = "audit_require_entry"
 APPEND_ONLY_FUNCTION: Final = "audit_refuse_change"
+TOMBSTONE_FUNCTION: Final = "audit_keep_tombstone"
 SETTING: Final = "accord.entry"
 
 # The bodies of the functions, by name: the check compares them with what the database really runs.
@@ -40,6 +41,16 @@ BEGIN
   END IF;
   RAISE EXCEPTION 'append-only: % on %', TG_OP, TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
 END """,
+    TOMBSTONE_FUNCTION: """
+BEGIN
+  IF OLD.destroyed_at IS NOT NULL THEN
+    RAISE EXCEPTION 'a tombstone stays: % on %', TG_OP, TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+    RETURN OLD;
+  END IF;
+  RETURN NEW;
+END """,
 }
 POSTGRESQL_FUNCTIONS: Final = "".join(
     f"CREATE OR REPLACE FUNCTION public.{name}() RETURNS trigger LANGUAGE plpgsql AS $guard${body}$guard$;\n"
@@ -58,18 +69,20 @@ SQLITE_TABLES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class PostgresqlTrigger:
-    """One statement-level BEFORE trigger: what sets it off, and which function it calls."""
+    """One BEFORE trigger, for each statement or each row: what sets it off, and which function it calls."""
 
     events: tuple[str, ...]
     function: str
+    for_each: str = "STATEMENT"
 
     BITS: ClassVar[Mapping[str, int]] = {"INSERT": 4, "DELETE": 8, "UPDATE": 16, "TRUNCATE": 32}
     BEFORE: ClassVar[int] = 2
+    LEVELS: ClassVar[Mapping[str, int]] = {"STATEMENT": 0, "ROW": 1}
 
     @property
     def kind(self) -> int:
         """How `pg_trigger.tgtype` writes the moment and the events."""
-        return self.BEFORE + sum(self.BITS[event] for event in self.events)
+        return self.LEVELS[self.for_each] + self.BEFORE + sum(self.BITS[event] for event in self.events)
 
 
 class TriggerConstraint(BaseConstraint):
@@ -136,7 +149,7 @@ class TriggerConstraint(BaseConstraint):
 def _postgresql_command(trigger: PostgresqlTrigger) -> str:
     return (
         f"CREATE OR REPLACE TRIGGER %(name)s BEFORE {' OR '.join(trigger.events)} ON %(table)s "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION public.{trigger.function}(); "
+        f"FOR EACH {trigger.for_each} EXECUTE FUNCTION public.{trigger.function}(); "
         "ALTER TABLE %(table)s ENABLE ALWAYS TRIGGER %(name)s"
     )
 
@@ -185,9 +198,30 @@ class AppendOnly(TriggerConstraint):
         }
 
 
+class TombstoneStays(TriggerConstraint):
+    """Refuses to change or delete a row whose `destroyed_at` is set: what was destroyed never lives again."""
+
+    postgresql = {"": PostgresqlTrigger(("UPDATE", "DELETE"), TOMBSTONE_FUNCTION, for_each="ROW")}
+
+    def sqlite(self, model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> Mapping[str, str]:  # noqa: ARG002 - the table is filled in
+        """One trigger for each kind of change; INSERT OR REPLACE deletes without setting off any DELETE trigger."""
+        destroyed = " WHEN OLD.destroyed_at IS NOT NULL"
+        return {
+            "_update": _sqlite_command("UPDATE", complaint="a tombstone stays: UPDATE", when=destroyed),
+            "_delete": _sqlite_command("DELETE", complaint="a tombstone stays: DELETE", when=destroyed),
+            "_replace": _sqlite_command(
+                "INSERT",
+                complaint="a tombstone stays: the row is there already",
+                when=" WHEN EXISTS (SELECT 1 FROM %(table)s WHERE id = NEW.id AND destroyed_at IS NOT NULL)",
+            ),
+        }
+
+
 def _unique_columns(model: type[models.Model]) -> Iterator[list[str]]:
     """The columns by which one row may push another out: the key, and whatever else must be unique."""
     options = model._meta  # noqa: SLF001 - Django's own API
+    if len(options.pk_fields) > 1:
+        yield [str(field.column) for field in options.pk_fields]
     for field in options.local_concrete_fields:
         if field.unique:
             yield [str(field.column)]

@@ -6,16 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 from uuid import UUID
 
+from django.db import connection
+
 from backend.audit.actions import BY_CODE
 from backend.audit.leaf import Canonical, Leaf, open_part, parse_leaf
-from backend.audit.models import AuditEntry, AuditLog
+from backend.audit.models import AuditEntry, AuditLog, DataKey
 from backend.audit.recording import Entry, Outcome
 from backend.policy.vocabulary import Language
 from backend.vault.ciphers import Tampered
 from backend.vault.fields import NotRecorded
-from backend.vault.keyring import KeyDestroyed, KeyUnavailable, keyring
+from backend.vault.keyring import KeyDestroyed, KeyUnavailable, Scope, keyring
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LOOKED_UP_AT_ONCE: Final = 500
+LAST_SEQ: Final = 2**63 - 1
 KINDS: Final = {"u": "staff", "p": "patient", "r": "representative", "svc": "system", "sys": "system"}
 
 
@@ -74,6 +78,45 @@ def entries_of(*, clinic_id: UUID, before: int | None, limit: int) -> list[Store
     ]
 
 
+def entries_about(*, clinic_id: UUID, patient_id: UUID, before: int | None, limit: int) -> list[StoredEntry]:
+    """A page of what a clinic's log says about one patient, the newest first: who saw the record, and what was done.
+
+    Entries have their place within seconds; one that has none yet is not found. Nothing is found of a patient whose
+    keys were destroyed: nobody can tell any more which entries were about them.
+    """
+    keys = DataKey.objects.filter(clinic_id=clinic_id, subject_id=patient_id, scope=Scope.AUDIT)
+    number = AuditLog.objects.filter(clinic_id=clinic_id).values_list("id", flat=True).first()
+    key = keys.values_list("id", flat=True).first()
+    if key is None or number is None:
+        return []
+    with connection.cursor() as cursor:
+        # From the patient's key on, in one go: an entry of a long log is never looked at for its absence.
+        cursor.execute(
+            "SELECT e.seq, e.id, e.leaf FROM audit_part p "
+            "JOIN audit_leaf l ON l.log_id = p.log_id AND l.idx = p.idx JOIN audit_entry e ON e.seq = l.entry_seq "
+            "WHERE p.key_id = %s AND p.log_id = %s AND e.seq < %s ORDER BY e.seq DESC LIMIT %s",
+            [
+                key if connection.vendor == "postgresql" else key.hex,
+                number,
+                LAST_SEQ if before is None else before,
+                limit,
+            ],
+        )
+        return [
+            StoredEntry(seq=seq, id=UUID(str(entry_id)), clinic_id=clinic_id, leaf=bytes(leaf))
+            for seq, entry_id, leaf in cursor.fetchall()
+        ]
+
+
+def forget_destroyed(key_ids: Iterable[UUID]) -> None:
+    """Drop from this process's memory those of these keys that were destroyed, also by another process a moment ago."""
+    wanted = list(key_ids)
+    for start in range(0, len(wanted), LOOKED_UP_AT_ONCE):
+        piece = wanted[start : start + LOOKED_UP_AT_ONCE]
+        gone = DataKey.objects.filter(id__in=piece, destroyed_at__isnull=False).values_list("id", flat=True)
+        keyring().forget(gone)
+
+
 def open_entries(stored: Sequence[StoredEntry], *, entry: Entry) -> list[OpenedEntry]:
     """Decrypt entries under an entry that says that this clinic's log is looked at. Raises NotRecorded.
 
@@ -82,7 +125,9 @@ def open_entries(stored: Sequence[StoredEntry], *, entry: Entry) -> list[OpenedE
     if not all(entry.covers(clinic_id=one.clinic_id, subject_id=None) for one in stored):
         raise NotRecorded
     leaves = [(one, _leaf(one)) for one in stored]
-    keyring().prefetch({part.key_id for _, leaf in leaves if leaf is not None for part in leaf.parts})
+    needed = {part.key_id for _, leaf in leaves if leaf is not None for part in leaf.parts}
+    forget_destroyed(needed)
+    keyring().prefetch(needed)
     return [_opened(one, leaf) if leaf is not None else _illegible(one) for one, leaf in leaves]
 
 

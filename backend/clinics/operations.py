@@ -69,7 +69,7 @@ def add_member(
     now: datetime,
 ) -> None:
     """Say that somebody works in a clinic, and as what."""
-    with record(Action.ACCOUNT_CREATED, by=actor, now=now, clinic_id=clinic_id, account=account_id, role=role.value):
+    with record(Action.MEMBER_ADDED, by=actor, now=now, clinic_id=clinic_id, account=account_id, role=role.value):
         Membership.objects.create(
             clinic_id=clinic_id, account_id=account_id, role=role, is_health_professional=is_health_professional
         )

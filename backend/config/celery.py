@@ -13,6 +13,7 @@ from celery.signals import beat_init, task_postrun, task_prerun, worker_init, wo
 from celery.worker import state
 from django.conf import settings
 
+from backend.config import embedded_broker
 from backend.config.env import SettingRefused
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
@@ -30,6 +31,7 @@ try:
 except SettingRefused as refused:
     _refuse(str(refused))
 
+embedded_broker.use()
 app = Celery("accord")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -40,9 +42,12 @@ app.autodiscover_tasks()
 def _see_that_it_can_deliver(**_later: Any) -> None:
     """Celery runs Django's checks and goes on whatever they say; a worker that can not deliver must not look alive."""
     from backend.config.checks import complaints  # noqa: PLC0415 - apps are not ready before
+    from backend.config.starting import reasons_not_to_serve  # noqa: PLC0415 - as above
 
     for sentence in complaints():
         _refuse(sentence)
+    if reason := reasons_not_to_serve():
+        _refuse(reason)
 
 
 _running: set[str] = set()

@@ -17,6 +17,7 @@ from backend.messaging.carriers.smtp import SmtpServer
 from backend.messaging.carriers.web import Endpoint
 from backend.messaging.configured import configured_carriers
 from backend.messaging.held import Pace
+from backend.vault.providers.configured import complaints as key_provider_complaints
 
 # A number as Twilio takes it (E.164, or a short code), a messaging service, or a name: up to 11 characters, one of them
 # a letter. https://www.twilio.com/docs/glossary/what-alphanumeric-sender-id
@@ -24,7 +25,8 @@ SMS_SENDER: Final = re.compile(r"\+?\d{3,15}|MG[0-9a-fA-F]{32}|(?=.*[A-Za-z])[A-
 
 
 def complaints() -> Iterator[str]:
-    """Everything that is wrong with the carriers and the pace, each in a sentence that names its setting."""
+    """Everything that is wrong with keys, carriers and pace, each in a sentence that names its setting."""
+    yield from key_provider_complaints()
     yield from _about_pace()
     before = [*_about_email(), *_about_sms(), *_about_push()]
     yield from before
@@ -42,6 +44,20 @@ def check_settings(**_later: Any) -> list[checks.CheckMessage]:
     return [checks.Error(sentence, id="accord.E001") for sentence in complaints()]
 
 
+@checks.register(deploy=True)
+def check_anchors(**_later: Any) -> list[checks.CheckMessage]:
+    """Without a checkpoint that is kept elsewhere nobody can tell a log from one that was cut off."""
+    if settings.ACCORD_ANCHOR_DIR or settings.ACCORD_ANCHOR_EMAIL:
+        return []
+    return [
+        checks.Warning(
+            "The log's checkpoints are kept nowhere but here.",
+            hint="Set ACCORD_ANCHOR_DIR or ACCORD_ANCHOR_EMAIL to a place of the data protection officer.",
+            id="accord.W001",
+        )
+    ]
+
+
 def _about_pace() -> Iterator[str]:
     try:
         Pace(batch=settings.ACCORD_BATCH_SIZE, lease=settings.ACCORD_LEASE_SECONDS, call=settings.ACCORD_CALL_SECONDS)
@@ -53,6 +69,8 @@ def _about_pace() -> Iterator[str]:
 
 
 def _about_email() -> Iterator[str]:
+    if settings.ACCORD_ANCHOR_EMAIL and not settings.ACCORD_EMAIL_URL:
+        yield "ACCORD_ANCHOR_EMAIL asks for checkpoints by e-mail, and ACCORD_EMAIL_URL names no server to send them."
     if settings.ACCORD_EMAIL_URL:
         try:
             SmtpServer.read(settings.ACCORD_EMAIL_URL)

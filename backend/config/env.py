@@ -19,6 +19,7 @@ BASE_DIR: Final = Path(__file__).resolve().parent.parent.parent
 HIGHEST_PORT: Final = 65_535
 SHORTEST_SECRET: Final = 32
 WITH_HOST: Final = frozenset({"http", "https", "smtp"})
+POSTGRESQL: Final = "django.db.backends.postgresql"
 TRUE: Final = frozenset({"1", "true", "yes", "on"})
 FALSE: Final = frozenset({"0", "false", "no", "off"})
 
@@ -218,7 +219,7 @@ def database(address: str, *, data_dir: Path) -> Mapping[str, object]:
     if not parts.path.strip("/"):
         raise SettingRefused(f"{PREFIX}DATABASE_URL names no database: it ends with /name.")
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": POSTGRESQL,
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
@@ -228,9 +229,23 @@ def database(address: str, *, data_dir: Path) -> Mapping[str, object]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 5,
+            # Lets `record` prepare its one statement; Django's own cursors prepare none. A pooler in transaction mode
+            # has to know prepared statements (PgBouncer from 1.21 on).
+            "prepare_threshold": 5,
             "options": "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=10000",
         },
     }
+
+
+def sequencer_database(address: str, *, default: Mapping[str, object]) -> Mapping[str, object]:
+    """The same database as another user: the one that writes the log's tree."""
+    parts = urlsplit(address)  # `url` has seen that it can be read.
+    if default["ENGINE"] != POSTGRESQL or unquote(parts.path.lstrip("/")) != default["NAME"]:
+        raise SettingRefused(
+            f"{PREFIX}SEQUENCER_DATABASE_URL is the database of {PREFIX}DATABASE_URL (PostgreSQL) with another user."
+        )
+    # Tests make no second database for it.
+    return {**database(address, data_dir=BASE_DIR), "TEST": {"MIRROR": "default"}}
 
 
 def _sqlite(path: Path) -> Mapping[str, object]:

@@ -2,6 +2,8 @@
 
 import sys
 
+from celery.schedules import crontab
+
 from backend.config import env
 
 DEMO_MARK = ".accord-demo"
@@ -55,6 +57,18 @@ DATABASES = {
         )
     )
 }
+if _sequencer := env.url(
+    "SEQUENCER_DATABASE_URL",
+    schemes=("postgres", "postgresql"),
+    meaning="The same PostgreSQL database with the user that writes the log's tree. Unset: ACCORD_DATABASE_URL's does.",
+    shown="ACCORD_DATABASE_URL",
+):
+    DATABASES["sequencer"] = dict(env.sequencer_database(_sequencer, default=DATABASES["default"]))
+ACCORD_REQUIRE_ROLES = env.flag(
+    "REQUIRE_ROLES",
+    default=False,
+    meaning="Refuse to start with a PostgreSQL role that may do more than it needs; no: only warn. See grant_roles.",
+)
 ACCORD_BROKER_URL = env.url(
     "BROKER_URL",
     schemes=("redis", "rediss", "amqp", "amqps", "filesystem", "memory"),
@@ -64,13 +78,49 @@ ACCORD_BROKER_URL = env.url(
 
 # Keys
 ACCORD_KEY_PROVIDER = env.choice(
-    "KEY_PROVIDER", default="file", among=("file",), meaning="Where the topmost key is kept."
+    "KEY_PROVIDER",
+    default="file",
+    among=("file", "vault"),
+    meaning="Where the topmost key is kept: in a file, or in HashiCorp Vault's transit engine (or OpenBao's).",
 )
 ACCORD_KEY_FILE = env.folder(
     "KEY_FILE",
     default=ACCORD_DATA_DIR / "keys" / "root.key",
     shown="keys/root.key in the data folder",
     meaning="The key file of the `file` provider: 32 bytes, mode 0400. Back it up apart from the database.",
+)
+ACCORD_VAULT_URL = env.url(
+    "VAULT_URL",
+    schemes=("http", "https"),
+    meaning="Vault's address, for the `vault` provider: https://host:8200 (http on this machine only).",
+)
+ACCORD_VAULT_TOKEN = env.text(
+    "VAULT_TOKEN", meaning="The token with which Vault is asked; it needs no more than docs/how-to/rotate-keys.md says."
+)
+ACCORD_VAULT_KEY = env.text("VAULT_KEY", default="accord", meaning="The name of the key in Vault.")
+ACCORD_VAULT_MOUNT = env.text("VAULT_MOUNT", default="transit", meaning="Where Vault's transit engine is mounted.")
+ACCORD_VAULT_NAMESPACE = env.text("VAULT_NAMESPACE", meaning="The namespace in Vault. Unset: none.")
+ACCORD_DESTROYED_KEYS_FILE = env.folder(
+    "DESTROYED_KEYS_FILE",
+    default=ACCORD_DATA_DIR / "destroyed-keys",
+    shown="destroyed-keys in the data folder",
+    meaning="The ledger of destroyed keys, outside of the database: what a restored backup must not bring back.",
+)
+
+# The log
+ACCORD_CHECKPOINT_DIR = env.folder(
+    "CHECKPOINT_DIR",
+    default=ACCORD_DATA_DIR / "checkpoints",
+    shown="checkpoints in the data folder",
+    meaning="Where the last signed checkpoint of each log is remembered, outside of the database.",
+)
+ACCORD_ANCHOR_DIR = env.text(
+    "ANCHOR_DIR",
+    meaning="A folder of the data protection officer, where the checkpoints of all logs are put once a day.",
+)
+ACCORD_ANCHOR_EMAIL = env.text(
+    "ANCHOR_EMAIL",
+    meaning="A mailbox of the data protection officer, to which the checkpoints of all logs are sent once a day.",
 )
 
 # Carriers
@@ -132,7 +182,17 @@ CELERY_BEAT_SCHEDULE = {
         ("checks", "backend.messaging.tasks.plan_checks", min(5, ACCORD_TICK_SECONDS)),
         ("reconcile", "backend.messaging.tasks.reconcile_attempts", 30),
         ("plan", "backend.programmes.tasks.plan_programmes", 300),
+        ("consents", "backend.consent.tasks.end_consents", 300),
+        ("sequence", "backend.audit.tasks.sequence_audit_log", 2),
+        ("watch", "backend.audit.tasks.watch_audit_log", 60),
+        ("anchor", "backend.audit.tasks.anchor_audit_log", 3600),
     )
+}
+# At night, on the clinic's side of the world: it reads the whole log.
+CELERY_BEAT_SCHEDULE["check"] = {
+    "task": "backend.audit.tasks.check_audit_log",
+    "schedule": crontab(hour="3", minute="17"),
+    "options": {"expires": 3600.0},
 }
 
 # Django
@@ -299,6 +359,12 @@ SPECTACULAR_SETTINGS = {
         "Decided": "backend.api.schema.DECIDED",
         "Method": "backend.api.schema.METHOD",
         "StaffMethod": "backend.api.schema.STAFF_METHOD",
+        "ObjectingMethod": "backend.api.schema.OBJECTING_METHOD",
+        "EventKind": "backend.api.schema.EVENT_KIND",
+        "ObjectionScope": "backend.api.schema.OBJECTION_SCOPE",
+        "RestrictionGround": "backend.api.schema.RESTRICTION_GROUND",
+        "LiftingReason": "backend.api.schema.LIFTING_REASON",
+        "Materiality": "backend.api.schema.MATERIALITY",
         "ConsentState": "backend.api.schema.CONSENT_STATE",
         "MessageState": "backend.api.schema.MESSAGE_STATE",
         "ProgrammeState": "backend.api.schema.PROGRAMME_STATE",

@@ -1,13 +1,16 @@
 """Every address, and what answers where there is none."""
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from backend.api.docs import Docs, Schema
 from backend.api.health import health
+from backend.portal.leaving import leave
 from backend.portal.start import start
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", start, name="start"),
+    # Whatever follows is the token, also where a mail program added a stroke or cut a piece off.
+    re_path(r"^u/(?P<token>.*)$", leave, name="leave"),
     path("health", health, name="health"),
     path("api/schema/", Schema.as_view(), name="schema"),
     path("api/docs/", Docs.as_view(), name="docs"),

@@ -1,6 +1,6 @@
 """Purposes, notices, consent events (the truth) and consent states (what follows from them)."""
 
-from typing import Self
+from typing import Final, Self
 from uuid import UUID
 
 from django.db import models
@@ -10,14 +10,18 @@ from backend.patients.models import OfClinic, OfPatient
 from backend.policy.vocabulary import (
     Channel,
     ConsentStatus,
-    Decision,
+    EventKind,
     Language,
     LegalBasis,
+    Materiality,
     Method,
     Nature,
+    ObjectionScope,
 )
 from backend.vault.fields import SealedField
 from backend.vault.identifiers import new_id
+
+NAMES_ITS_NOTICE: Final = (EventKind.PENDING, EventKind.GIVEN, EventKind.RENEWED, EventKind.REFUSED)
 
 
 class Purpose(Guarded):
@@ -67,6 +71,12 @@ class Notice(Guarded):
     statements = models.JSONField(default=dict)
     sha256 = models.CharField(max_length=64)
     published_at = models.DateTimeField()
+    materiality = models.CharField(
+        max_length=10, default=Materiality.EDITORIAL.value, choices=[(one.value, one.value) for one in Materiality]
+    )
+    materiality_reason = models.TextField(blank=True)
+    effective_from = models.DateTimeField(null=True)
+    approved_by = models.CharField(max_length=40, blank=True)
 
     objects = OfClinic.as_manager()
 
@@ -76,21 +86,73 @@ class Notice(Guarded):
             *Guarded.Meta.constraints,
             AppendOnly(name="consent_notice_append_only"),
             models.UniqueConstraint(fields=["clinic", "version", "language"], name="a_notice_once"),
+            models.CheckConstraint(
+                condition=models.Q(materiality=Materiality.EDITORIAL.value)
+                | (models.Q(effective_from__isnull=False) & ~models.Q(materiality_reason="")),
+                name="a_material_notice_says_why_and_from_when",
+            ),
         ]
 
 
+class NoticeDraft(Guarded):
+    """A notice in the making: written, approved by the data protection officer, published; each step once."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    clinic = models.ForeignKey("clinics.Clinic", on_delete=models.PROTECT, related_name="+")
+    texts = models.JSONField()
+    written_by = models.CharField(max_length=40)
+    written_at = models.DateTimeField()
+    materiality = models.CharField(max_length=10, blank=True)
+    materiality_reason = models.TextField(blank=True)
+    effective_from = models.DateTimeField(null=True)
+    approved_by = models.CharField(max_length=40, blank=True)
+    approved_at = models.DateTimeField(null=True)
+    version = models.PositiveIntegerField(null=True)
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "consent_notice_draft"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.CheckConstraint(
+                condition=models.Q(version__isnull=True) | models.Q(approved_at__isnull=False),
+                name="what_is_published_was_approved",
+            ),
+        ]
+
+
+class NoticeServed(OfPatient):
+    """That a notice was shown to a patient: which, when, and on what screen. Evidence for what they said to it."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="+")
+    served_at = models.DateTimeField()
+    surface = SealedField(null=True)
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "consent_notice_served"
+        constraints = [*Guarded.Meta.constraints, AppendOnly(name="consent_notice_served_append_only")]
+
+
 class ConsentEvent(OfPatient):
-    """Something a patient said about one purpose on one channel. Never changed, never deleted."""
+    """Something that happened to one purpose on one channel of one patient. Never changed, never deleted."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT, related_name="+")
     channel = models.CharField(max_length=10, choices=[(channel.value, channel.value) for channel in Channel])
-    decision = models.CharField(max_length=12, choices=[(decision.value, decision.value) for decision in Decision])
+    kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in EventKind])
     method = models.CharField(max_length=20, choices=[(method.value, method.value) for method in Method])
     legal_basis = models.CharField(max_length=20)
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
     valid_until = models.DateTimeField(null=True)
+    guardian_until = models.DateTimeField(null=True)
+    about = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=40, blank=True)
+    confirmed_by = models.CharField(max_length=40, blank=True)
     notice = models.ForeignKey(Notice, null=True, on_delete=models.PROTECT, related_name="+")
     notice_sha256 = models.CharField(max_length=64, blank=True)
     language = models.CharField(max_length=2, blank=True)
@@ -107,8 +169,18 @@ class ConsentEvent(OfPatient):
             *Guarded.Meta.constraints,
             AppendOnly(name="consent_event_append_only"),
             models.CheckConstraint(
-                condition=models.Q(decision=Decision.WITHDRAWN.value) | models.Q(notice__isnull=False),
+                condition=~models.Q(kind__in=[kind.value for kind in NAMES_ITS_NOTICE])
+                | models.Q(notice__isnull=False),
                 name="a_yes_or_no_names_its_notice",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(kind=EventKind.ENTERED_IN_ERROR.value)
+                | (
+                    models.Q(about__isnull=False)
+                    & ~models.Q(confirmed_by="")
+                    & ~models.Q(confirmed_by=models.F("recorded_by"))
+                ),
+                name="an_error_takes_four_eyes",
             ),
             # The order of a stream is counted, not read off a clock.
             models.UniqueConstraint(
@@ -134,7 +206,12 @@ class ConsentState(OfPatient):
     status = models.CharField(max_length=20, choices=[(status.value, status.value) for status in ConsentStatus])
     since = models.DateTimeField()
     valid_until = models.DateTimeField(null=True)
+    guardian_until = models.DateTimeField(null=True)
+    notice_version = models.PositiveIntegerField(null=True)
     last_event = models.ForeignKey(ConsentEvent, on_delete=models.PROTECT, related_name="+")
+    # What made the status, where later events only asked. None in a row older than this column: it permits nothing
+    # until the states are rebuilt.
+    standing_event = models.ForeignKey(ConsentEvent, null=True, on_delete=models.PROTECT, related_name="+")
 
     objects = States.as_manager()
 
@@ -144,3 +221,64 @@ class ConsentState(OfPatient):
             *Guarded.Meta.constraints,
             models.UniqueConstraint(fields=["patient", "purpose", "channel"], name="one_state_per_channel"),
         ]
+        indexes = [
+            models.Index(
+                fields=["valid_until"],
+                condition=models.Q(status=ConsentStatus.GIVEN.value),
+                name="consent_that_will_expire",
+            ),
+        ]
+
+
+class Objection(OfPatient):
+    """A patient objects to a purpose, or to all direct marketing (GDPR Art. 21). It stands until they take it back."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    scope = models.CharField(max_length=20, choices=[(scope.value, scope.value) for scope in ObjectionScope])
+    purpose = models.ForeignKey(Purpose, null=True, on_delete=models.PROTECT, related_name="+")
+    method = models.CharField(max_length=20)
+    expressed_by = models.JSONField(default=list)
+    recorded_by = models.CharField(max_length=40)
+    objected_at = models.DateTimeField()
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.CharField(max_length=40, blank=True)
+    lifted_evidence = SealedField(null=True)
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "consent_objection"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.CheckConstraint(
+                condition=models.Q(scope=ObjectionScope.PURPOSE.value, purpose__isnull=False)
+                | models.Q(scope=ObjectionScope.DIRECT_MARKETING.value, purpose__isnull=True),
+                name="an_objection_has_its_object",
+            ),
+            models.UniqueConstraint(
+                fields=["patient", "purpose"],
+                condition=models.Q(lifted_at__isnull=True, purpose__isnull=False),
+                name="one_objection_per_purpose",
+            ),
+            models.UniqueConstraint(
+                fields=["patient"],
+                condition=models.Q(lifted_at__isnull=True, purpose__isnull=True),
+                name="one_objection_to_marketing",
+            ),
+        ]
+
+
+class ErrorReport(OfPatient):
+    """Somebody says that an event was entered by mistake; it counts once somebody else says so too."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    event = models.OneToOneField(ConsentEvent, on_delete=models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=40)
+    reported_by = models.CharField(max_length=40)
+    reported_at = models.DateTimeField()
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "consent_error_report"
+        constraints = [*Guarded.Meta.constraints, AppendOnly(name="consent_error_report_append_only")]

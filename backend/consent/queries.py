@@ -4,13 +4,23 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from backend.consent.models import ConsentEvent, ConsentState, Notice, Purpose
+from backend.consent.models import ConsentEvent, ConsentState, Notice, Objection, Purpose
 from backend.errors import NotFound
-from backend.policy.contact import ConsentFact, PurposeFacts
-from backend.policy.vocabulary import Channel, ConsentStatus, Decision, Language, Method, Nature
+from backend.policy.contact import EVERY_MARKETING, ConsentFact, PurposeFacts
+from backend.policy.vocabulary import (
+    Channel,
+    ConsentStatus,
+    Decision,
+    EventKind,
+    Language,
+    Materiality,
+    Method,
+    Nature,
+    ObjectionScope,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +87,7 @@ class EventRow:
     id: UUID
     purpose: str
     channel: Channel
-    decision: Decision
+    kind: EventKind
     method: Method
     occurred_at: datetime
     recorded_at: datetime
@@ -86,6 +96,32 @@ class EventRow:
     notice_sha256: str
     language: str
     expressed_by: tuple[str, ...]
+    reason: str = ""
+
+    @property
+    def decision(self) -> Decision | None:
+        """What a person said of it; None where nobody said anything, because a rule or somebody else ended it."""
+        return DECISION_OF.get(self.kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectionRow:
+    """An objection (GDPR Art. 21); one that was taken back has an end."""
+
+    id: UUID
+    scope: ObjectionScope
+    purpose: str | None
+    objected_at: datetime
+    lifted_at: datetime | None
+
+
+DECISION_OF: Final = {
+    EventKind.PENDING: Decision.GIVEN,
+    EventKind.GIVEN: Decision.GIVEN,
+    EventKind.RENEWED: Decision.GIVEN,
+    EventKind.REFUSED: Decision.REFUSED,
+    EventKind.WITHDRAWN: Decision.WITHDRAWN,
+}
 
 
 def purposes_of(clinic_id: UUID) -> dict[UUID, PurposeRow]:
@@ -124,12 +160,28 @@ def get_notice(*, clinic_id: UUID, version: int, language: Language) -> NoticeRo
 
 
 def consent_facts_of(patient_ids: Iterable[UUID]) -> dict[UUID, tuple[ConsentFact, ...]]:
-    """What the decision core needs to know, for many patients with one query."""
+    """What the decision core needs to know, for many patients with two queries.
+
+    A material notice stops what was said to the versions before it at its date, whether the tick was there or not.
+    """
     facts: defaultdict[UUID, list[ConsentFact]] = defaultdict(list)
-    rows = ConsentState.objects.filter(patient_id__in=set(patient_ids)).values_list(
-        "patient_id", "purpose__slug", "channel", "status", "last_event_id", "since", "valid_until"
+    rows = list(
+        ConsentState.objects.filter(patient_id__in=set(patient_ids)).values_list(
+            "patient_id",
+            "clinic_id",
+            "purpose__slug",
+            "channel",
+            "status",
+            "standing_event_id",
+            "since",
+            "valid_until",
+            "guardian_until",
+            "notice_version",
+        )
     )
-    for patient_id, purpose, channel, status, event_id, since, valid_until in rows:
+    changes = material_changes({row[1] for row in rows})
+    for patient_id, clinic_id, purpose, channel, status, event_id, since, valid_until, guardian_until, notice in rows:
+        later = [change.effective_from for change in changes.get(clinic_id, ()) if change.version > (notice or 0)]
         facts[patient_id].append(
             ConsentFact(
                 purpose=purpose,
@@ -138,14 +190,68 @@ def consent_facts_of(patient_ids: Iterable[UUID]) -> dict[UUID, tuple[ConsentFac
                 event_id=event_id,
                 valid_from=since,
                 valid_until=valid_until,
+                guardian_until=guardian_until,
+                reconsent_from=min(later, default=None),
             )
         )
     return {patient_id: tuple(own) for patient_id, own in facts.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class MaterialChange:
+    """A version of a notice from whose date on what was said to earlier ones no longer permits anything."""
+
+    version: int
+    effective_from: datetime
+
+
+def material_changes(clinic_ids: Iterable[UUID]) -> dict[UUID, list[MaterialChange]]:
+    """The material versions of these clinics' notices, with one query."""
+    rows = Notice.objects.filter(clinic_id__in=set(clinic_ids), materiality=Materiality.MATERIAL)
+    found: defaultdict[UUID, list[MaterialChange]] = defaultdict(list)
+    for clinic_id, version, begins in rows.values_list("clinic_id", "version", "effective_from").distinct():
+        if begins is not None:
+            found[clinic_id].append(MaterialChange(version, begins))
+    return found
+
+
+def objections_by_patient(patient_ids: Iterable[UUID]) -> dict[UUID, frozenset[str]]:
+    """To which purposes these patients object, and whether to all direct marketing; with one query."""
+    found: defaultdict[UUID, set[str]] = defaultdict(set)
+    rows = Objection.objects.filter(patient_id__in=set(patient_ids), lifted_at=None)
+    for patient_id, slug in rows.values_list("patient_id", "purpose__slug"):
+        found[patient_id].add(slug or EVERY_MARKETING)
+    return {patient_id: frozenset(own) for patient_id, own in found.items()}
+
+
+def is_objected(*, patient_id: UUID, purpose: PurposeRow) -> bool:
+    """Does an objection of this patient stand against this purpose?"""
+    objected = objections_by_patient([patient_id]).get(patient_id, frozenset())
+    return purpose.slug in objected or (purpose.nature is Nature.MARKETING and EVERY_MARKETING in objected)
+
+
+def objections_of(*, clinic_id: UUID, patient_id: UUID) -> list[ObjectionRow]:
+    """Every objection of one patient, those taken back included, oldest first."""
+    rows = Objection.objects.in_clinic(clinic_id).filter(patient_id=patient_id).select_related("purpose")
+    return [
+        ObjectionRow(
+            id=row.id,
+            scope=ObjectionScope(row.scope),
+            purpose=None if row.purpose is None else row.purpose.slug,
+            objected_at=row.objected_at,
+            lifted_at=row.lifted_at,
+        )
+        for row in rows.defer("lifted_evidence").order_by("objected_at", "id")
+    ]
+
+
 def states_of(*, clinic_id: UUID, patient_id: UUID) -> list[StateRow]:
     """Every purpose on every channel of one patient: `none` where nothing was said."""
-    rows = ConsentState.objects.in_clinic(clinic_id).filter(patient_id=patient_id).select_related("last_event__notice")
+    rows = (
+        ConsentState.objects.in_clinic(clinic_id)
+        .filter(patient_id=patient_id)
+        .select_related("last_event__notice", "standing_event__notice")
+    )
     known: dict[tuple[UUID, str], Any] = {(row.purpose_id, row.channel): row for row in rows}
     states = []
     for purpose in purposes_of(clinic_id).values():
@@ -206,7 +312,7 @@ def _notice(row: Notice) -> NoticeRow:
 
 
 def _state(purpose: str, row: ConsentState) -> StateRow:
-    event = row.last_event
+    event = row.standing_event or row.last_event
     return StateRow(
         purpose=purpose,
         channel=Channel(row.channel),
@@ -225,7 +331,7 @@ def _event(row: ConsentEvent) -> EventRow:
         id=row.id,
         purpose=row.purpose.slug,
         channel=Channel(row.channel),
-        decision=Decision(row.decision),
+        kind=EventKind(row.kind),
         method=Method(row.method),
         occurred_at=row.occurred_at,
         recorded_at=row.recorded_at,
@@ -234,4 +340,5 @@ def _event(row: ConsentEvent) -> EventRow:
         notice_sha256=row.notice_sha256,
         language=row.language,
         expressed_by=tuple(one["role"] for one in row.expressed_by),
+        reason=row.reason,
     )

@@ -20,11 +20,14 @@ from backend.messaging.held import (
     Unprepared,
     one_by_one_if_need_be,
 )
+from backend.messaging.links import Way
 from backend.messaging.operations.checks import CHECK_STEP
+from backend.messaging.operations.leaving import make_links
 from backend.messaging.outcomes import settle
 from backend.messaging.queries import words_of
 from backend.messaging.rendering import TemplateRefused, Words, render
-from backend.messaging.values import template_values
+from backend.messaging.values import Named, template_values
+from backend.messaging.ways_out import CARRY_ONE, with_way_out
 from backend.patients.queries import (
     ContactPointRow,
     OccasionWords,
@@ -43,7 +46,7 @@ def fill(allowed: Sequence[Held], *, entry: Entry, now: datetime, actor: Actor, 
     """Reveal what the words need, under the claim's entry, and fill them."""
     if not allowed:
         return []
-    filled = one_by_one_if_need_be(allowed, lambda several: _filled(several, entry=entry))
+    filled = one_by_one_if_need_be(allowed, lambda several: _filled(several, entry=entry, now=now, actor=actor))
     unfit: list[tuple[Held, Ended]] = [
         (held, filled.get(held.attempt_id, Unprepared()))
         for held in allowed
@@ -53,9 +56,10 @@ def fill(allowed: Sequence[Held], *, entry: Entry, now: datetime, actor: Actor, 
     return [held for held in allowed if held.outbound is not None]
 
 
-def _filled(batch: Sequence[Held], *, entry: Entry) -> dict[UUID, PermanentFailure | None]:
+def _filled(batch: Sequence[Held], *, entry: Entry, now: datetime, actor: Actor) -> dict[UUID, PermanentFailure | None]:
     """None for each attempt whose message is ready; a template that can not be filled never can."""
     inside = _Words.gathered(batch, entry=entry)
+    make_links([way for held in batch if (way := _way_out(held)) is not None], actor=actor, now=now)
     filled: dict[UUID, PermanentFailure | None] = {}
     for held in batch:
         try:
@@ -125,11 +129,18 @@ class _Words:
             time_zone=clinic.time_zone,
             for_child=point.representative_id is not None,
             code=self.codes.get(point.id, ""),
+            named=_named(preferences),
         )
         if message.step == CHECK_STEP and not values["code"]:
             # The code was used or replaced meanwhile: there is nothing left to send.
             raise TemplateRefused
-        held.rendered = render(words, values, discreet=preferences.discreet)
+        held.rendered = render(
+            words,
+            values,
+            discreet=preferences.discreet,
+            large_print=preferences.large_print,
+            gaps=_named(preferences) is not Named.IN_FULL,
+        )
         held.outbound = OutboundMessage(
             message_id=message.id,
             channel=held.channel,
@@ -141,3 +152,21 @@ class _Words:
             sender_name=clinic.discreet_name,
             reference=str(message.id),
         )
+        held.outbound = with_way_out(held.outbound, _way_out(held))
+
+
+def _named(preferences: PreferenceRow) -> Named:
+    if preferences.no_personalisation:
+        return Named.NOT_AT_ALL
+    return Named.WITHOUT_FIRST_NAME if preferences.no_first_name else Named.IN_FULL
+
+
+def _way_out(held: Held) -> Way | None:
+    if held.channel not in CARRY_ONE or not held.purpose.requires_consent:
+        return None
+    return Way(
+        clinic_id=held.message.clinic_id,
+        patient_id=held.message.patient_id,
+        purpose_id=held.purpose.id,
+        channel=held.channel,
+    )

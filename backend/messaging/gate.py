@@ -3,23 +3,27 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from backend.clinics.queries import get_clinic
-from backend.consent.queries import PurposeRow, consent_facts_of, purposes_by_id
+from backend.consent.queries import PurposeRow, consent_facts_of, objections_by_patient, purposes_by_id
 from backend.messaging.models import Message
 from backend.patients.queries import (
     ContactPointRow,
     PatientFacts,
+    RepresentationRow,
     contact_points_by_id,
     latest_occasions,
     occasions_by_id,
     patients_by_id,
+    representations_by_id,
 )
+from backend.patients.suppression import Suppressed, suppressed_points
 from backend.policy.contact import ConsentFact, ContactFacts, ContactPointFacts, Verdict, decide
-from backend.policy.vocabulary import Channel, Decided, MessageState
+from backend.policy.timing import zone_named
+from backend.policy.vocabulary import Channel, Decided, MessageState, RepresentationScope
 from backend.preferences.queries import PreferenceRow, preferences_of
 
 COUNTED: Final = (MessageState.HANDING_OVER, MessageState.SENT, MessageState.DELIVERED, MessageState.IN_DOUBT)
@@ -53,7 +57,10 @@ class Surroundings:
     patients: dict[UUID, PatientFacts]
     purposes: dict[UUID, PurposeRow]
     consents: dict[UUID, tuple[ConsentFact, ...]]
+    objections: dict[UUID, frozenset[str]]
     points: dict[UUID, ContactPointRow]
+    representations: dict[UUID, RepresentationRow]
+    suppressed: dict[UUID, tuple[Suppressed, ...]]
     preferences: dict[UUID, PreferenceRow]
     standing: frozenset[tuple[UUID, datetime | None]]
     contacts: defaultdict[UUID, list[datetime]]
@@ -63,11 +70,17 @@ class Surroundings:
 def gather(candidates: Sequence[Candidate], *, now: datetime) -> Surroundings:
     """Look up everything that the decisions depend on, now."""
     patient_ids = {candidate.patient_id for candidate in candidates}
+    point_ids = {candidate.contact_point_id for candidate in candidates if candidate.contact_point_id is not None}
+    points = contact_points_by_id(point_ids)
+    answering = {point.representative_id for point in points.values() if point.representative_id is not None}
     return Surroundings(
         patients=patients_by_id(patient_ids),
         purposes=purposes_by_id({candidate.purpose_id for candidate in candidates}),
         consents=consent_facts_of(patient_ids),
-        points=contact_points_by_id({one.contact_point_id for one in candidates if one.contact_point_id is not None}),
+        objections=objections_by_patient(patient_ids),
+        points=points,
+        representations=representations_by_id(answering),
+        suppressed=suppressed_points(point_ids),
         preferences=preferences_of(patient_ids),
         standing=_standing(candidates),
         contacts=_recent_contacts(candidates, now=now),
@@ -94,7 +107,8 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
     patient = around.patients.get(candidate.patient_id)
     purpose = around.purposes.get(candidate.purpose_id)
     preferences = around.preferences.get(candidate.patient_id) or PreferenceRow()
-    zone = preferences.time_zone or around.time_zones[candidate.clinic_id]
+    clinic_zone = around.time_zones[candidate.clinic_id]
+    zone = preferences.time_zone or clinic_zone
     point = around.points.get(candidate.contact_point_id) if candidate.contact_point_id is not None else None
     if point is not None and point.patient_id != candidate.patient_id:
         point = None
@@ -105,10 +119,14 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         deceased=None if patient is None else patient.is_deceased,
         erased=None if patient is None else patient.is_erased,
         restricted=None if patient is None else patient.is_restricted or not patient.is_active,
-        # Objections (Art. 21) are not taken down yet; nobody has one.
-        objections=frozenset(),
+        objections=None if patient is None else around.objections.get(candidate.patient_id, frozenset()),
         consents=around.consents.get(candidate.patient_id, ()),
-        contact_point=ContactPointFacts(status=None if point is None else point.status_for(candidate.channel)),
+        contact_point=ContactPointFacts(
+            status=None if point is None else point.status_for(candidate.channel),
+            suppressed=point is not None
+            and any(one.channel is candidate.channel for one in around.suppressed.get(point.id, ())),
+            **_representation(point, purpose, around, today=now.astimezone(zone_named(clinic_zone)).date()),
+        ),
         preference=preferences.facts(time_zone=zone, recent_contacts=around.contacts[candidate.patient_id]),
         time_zone=zone,
         programme_running=candidate.programme_running,
@@ -119,6 +137,21 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         not_before=candidate.not_before,
         expires_at=candidate.expires_at,
     )
+
+
+def _representation(
+    point: ContactPointRow | None, purpose: PurposeRow | None, around: Surroundings, *, today: date
+) -> dict[str, bool]:
+    """Of a representative's address: do they still represent the patient, for messages, and may they know of this?"""
+    if point is None or point.representative_id is None:
+        return {}
+    found = around.representations.get(point.representative_id)
+    if found is None:
+        return {"representation_stands": False}
+    return {
+        "representation_stands": found.stands_on(today) and RepresentationScope.MESSAGES in found.scope,
+        "kept_from_representative": purpose is not None and not found.may_know_of(purpose.slug),
+    }
 
 
 def candidate_of(message: Message, *, programme_state: str | None) -> Candidate:

@@ -115,3 +115,46 @@ class Message(OfPatient):
                 name="message_counted",
             ),
         ]
+
+
+class UnsubscribeLink(OfPatient):
+    """The link by which one purpose on one channel is left, without signing in. One for ever, and it does not toggle.
+
+    Its token is known by a keyed hash: whoever reads this table can withdraw nothing.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    purpose = models.ForeignKey("consent.Purpose", on_delete=models.PROTECT, related_name="+")
+    channel = models.CharField(max_length=10, choices=[(one.value, one.value) for one in Channel])
+    token_digest = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "messaging_unsubscribe_link"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(fields=["patient", "purpose", "channel"], name="one_link_for_each_way_out"),
+            models.UniqueConstraint(fields=["token_digest"], name="a_token_leads_to_one_link"),
+        ]
+
+
+class ReceivedStop(OfPatient):
+    """That STOP came by SMS from a number of this patient. Rows with the same `received` came as one message.
+
+    Staff look at them: `sharing` other patients have the number too, and it may be only one of them who meant it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    received = models.UUIDField()
+    received_at = models.DateTimeField()
+    sharing = models.PositiveSmallIntegerField()
+    withdrawn = models.PositiveSmallIntegerField()
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "messaging_received_stop"
+        constraints = [*Guarded.Meta.constraints]
+        indexes = [models.Index(fields=["clinic", "-received_at", "-id"], name="received_stop_of_clinic")]

@@ -11,7 +11,7 @@ from django.db.models import Count
 
 from backend.audit.recording import Entry
 from backend.errors import NotFound
-from backend.messaging.models import Message, TemplateVariant, TemplateVersion
+from backend.messaging.models import Message, ReceivedStop, TemplateVariant, TemplateVersion
 from backend.messaging.rendering import Words
 from backend.policy.contact import Verdict
 from backend.policy.vocabulary import Channel, Language, MessageState, Tone
@@ -173,3 +173,34 @@ def _row(row: Message) -> MessageRow:
         template="" if row.template_version is None else row.template_version.slug,
         template_number=None if row.template_version is None else row.template_version.number,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRow:
+    """A STOP by SMS, and one of the patients who have the number it came from."""
+
+    id: UUID
+    received: UUID
+    received_at: datetime
+    patient_id: UUID
+    sharing: int
+    withdrawn: int
+
+
+def stops_of(*, clinic_id: UUID, before: tuple[datetime, UUID] | None, limit: int) -> list[StopRow]:
+    """A page of the STOPs of a clinic, the newest first."""
+    rows = ReceivedStop.objects.in_clinic(clinic_id).order_by("-received_at", "-id")
+    if before is not None:
+        at, row_id = before
+        rows = rows.filter(received_at__lte=at).exclude(received_at=at, id__gte=row_id)
+    return [
+        StopRow(
+            id=row.id,
+            received=row.received,
+            received_at=row.received_at,
+            patient_id=row.patient_id,
+            sharing=row.sharing,
+            withdrawn=row.withdrawn,
+        )
+        for row in rows[:limit]
+    ]

@@ -17,6 +17,11 @@ from backend.policy.vocabulary import Channel, Language
 LONGEST_OUTPUT: Final = 20_000
 MOST_LOOPS: Final = 200
 BREAKS: Final = re.compile(r"[ \t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
+GAP: Final = re.compile(r"[ \t]{2,}")
+# Only spaces that break: French sets a no-break space before some signs on purpose.
+GAP_BEFORE_SIGN: Final = re.compile(r"[ \t]+(?=[,.](?:\s|$)|$)", re.MULTILINE)
+FONT: Final = "17px/1.5"
+LARGE_FONT: Final = "24px/1.6"
 REMEMBERED_TEMPLATES: Final = 4_000
 # No filter that makes much out of little, or reads the clock: dates and times come written out.
 FILTERS: Final = frozenset(
@@ -85,23 +90,33 @@ class Words:
     discreet_body: str
 
 
-def render(words: Words, values: Mapping[str, Any], *, discreet: bool) -> Rendered:
-    """Fill one variant. Raises TemplateRefused. The text never tells what it was filled with."""
+def render(
+    words: Words, values: Mapping[str, Any], *, discreet: bool, large_print: bool = False, gaps: bool = False
+) -> Rendered:
+    """Fill one variant. Raises TemplateRefused. The text never tells what it was filled with.
+
+    With `gaps`, a name was left out on purpose: the spaces around it are closed.
+    """
     use_discreet = discreet and words.channel in {Channel.PUSH, Channel.SMS} and bool(words.discreet_body)
     subject = words.discreet_subject if use_discreet and words.discreet_subject else words.subject
     body = words.discreet_body if use_discreet else words.body
-    text = fill(body, values)
+    text = _filled(body, values, gaps=gaps)
     if words.channel is Channel.SMS:
         # One curly apostrophe in a clinic's name would turn the whole SMS into UCS-2: 70 characters a part, not 160.
         text = with_plain_signs(text)
-    full_text = fill(words.body, values) if use_discreet else text
+    full_text = _filled(words.body, values, gaps=gaps) if use_discreet else text
     return Rendered(
         # Line breaks would end a header; a no-break space is there on purpose.
-        subject=BREAKS.sub(" ", fill(subject, values)).strip(" "),
+        subject=BREAKS.sub(" ", _filled(subject, values, gaps=gaps)).strip(" "),
         text=text,
         full_text=full_text,
-        html=as_html(text, language=words.language) if words.channel is Channel.EMAIL else "",
+        html=as_html(text, language=words.language, large_print=large_print) if words.channel is Channel.EMAIL else "",
     )
+
+
+def _filled(source: str, values: Mapping[str, Any], *, gaps: bool) -> str:
+    text = fill(source, values)
+    return GAP_BEFORE_SIGN.sub("", GAP.sub(" ", text)).strip() if gaps else text
 
 
 def fill(source: str, values: Mapping[str, Any]) -> str:
@@ -125,8 +140,12 @@ def check_template(source: str, *, allowed: frozenset[str]) -> None:
         raise TemplateRefused(f"unknown name: {', '.join(unknown)}")
 
 
-def as_html(text: str, *, language: Language) -> str:
-    """A plain, responsive page of the text: paragraphs, no picture, no link tracking, nothing from elsewhere."""
+def as_html(text: str, *, language: Language, large_print: bool = False) -> str:
+    """A plain, responsive page of the text: paragraphs, no picture, no link tracking, nothing from elsewhere.
+
+    Large print is 18 points, which is 24 pixels (UK Association for Accessible Formats, clear and large print).
+    """
+    width, font = (680, LARGE_FONT) if large_print else (560, FONT)
     paragraphs = "".join(
         f'<p style="margin:0 0 16px">{html.escape(part).replace(chr(10), "<br>")}</p>'
         for part in text.split("\n\n")
@@ -135,8 +154,8 @@ def as_html(text: str, *, language: Language) -> str:
     return (
         f'<!doctype html><html lang="{language.value}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1"></head>'
-        '<body style="margin:0;background:#f4f5f7"><div style="max-width:560px;margin:0 auto;padding:24px;'
-        'background:#ffffff;color:#1b1f24;font:17px/1.5 system-ui,sans-serif">'
+        f'<body style="margin:0;background:#f4f5f7"><div style="max-width:{width}px;margin:0 auto;padding:24px;'
+        f'background:#ffffff;color:#1b1f24;font:{font} system-ui,sans-serif">'
         f"{paragraphs}</div></body></html>"
     )
 

@@ -1,6 +1,7 @@
 """What templates may name, with the words of the patient's language for dates and times."""
 
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,14 @@ SHORT_DAY: Final = {Language.FRENCH: "dd/MM", Language.ENGLISH: "d MMM"}
 HOUR_FORMAT: Final = {Language.FRENCH: "H'h'mm", Language.ENGLISH: "H:mm"}
 
 
+class Named(Enum):
+    """How much of the patient's name a message may say."""
+
+    IN_FULL = "in_full"
+    WITHOUT_FIRST_NAME = "without_first_name"
+    NOT_AT_ALL = "not_at_all"
+
+
 def template_values(
     *,
     patient: PatientProfile,
@@ -25,11 +34,13 @@ def template_values(
     time_zone: str,
     for_child: bool,
     code: str = "",
+    named: Named = Named.IN_FULL,
 ) -> dict[str, Any]:
-    """Everything a template may name."""
-    given = patient.given_names[0] if patient.given_names else ""
+    """Everything a template may name. A name that is not to be said is empty, as where none is known."""
+    given = patient.given_names[0] if patient.given_names and named is Named.IN_FULL else ""
+    family = "" if named is Named.NOT_AT_ALL else patient.family_name
     values: dict[str, Any] = {
-        "patient": {"first_name": given, "family_name": patient.family_name},
+        "patient": {"first_name": given, "family_name": family},
         "clinic": {"name": clinic.name, "discreet_name": clinic.discreet_name, "telephone": clinic.telephone},
         "for_child": for_child,
         "code": code,

@@ -6,7 +6,14 @@ from uuid import UUID
 from django.db import models
 
 from backend.audit.guard import Guarded
-from backend.policy.vocabulary import ContactStatus, Language
+from backend.policy.vocabulary import (
+    Channel,
+    ContactStatus,
+    Language,
+    RepresentationKind,
+    RepresentationScope,
+    RestrictionGround,
+)
 from backend.vault.fields import SealedField
 from backend.vault.identifiers import new_id
 
@@ -72,6 +79,30 @@ class Patient(Guarded):
         return self.id
 
 
+class Restriction(OfPatient):
+    """Processing is frozen, all but storage (GDPR Art. 18): on what ground, and until when."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    ground = models.CharField(max_length=30, choices=[(one.value, one.value) for one in RestrictionGround])
+    recorded_by = models.CharField(max_length=40)
+    restricted_at = models.DateTimeField()
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.CharField(max_length=40, blank=True)
+    lifted_because = models.CharField(max_length=20, blank=True)
+    informed_on = models.DateField(null=True)
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "patients_restriction"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["patient"], condition=models.Q(lifted_at__isnull=True), name="one_restriction_at_a_time"
+            ),
+        ]
+
+
 class PatientIdentifier(OfPatient):
     """How another system names this patient. Equal within a clinic means: the same patient."""
 
@@ -90,6 +121,11 @@ class PatientIdentifier(OfPatient):
         ]
 
 
+def whole_scope() -> list[str]:
+    """Everything that a representative can do: what a parent may."""
+    return [scope.value for scope in RepresentationScope]
+
+
 class Representative(OfPatient):
     """A parent, guardian or carer of a patient."""
 
@@ -99,6 +135,20 @@ class Representative(OfPatient):
     family_name = SealedField(null=True)
     given_names = SealedField(null=True)
     is_active = models.BooleanField(default=True)
+    kind = models.CharField(
+        max_length=30,
+        default=RepresentationKind.PARENTAL_AUTHORITY.value,
+        choices=[(kind.value, kind.value) for kind in RepresentationKind],
+    )
+    scope = models.JSONField(default=whole_scope)
+    starts_on = models.DateField(null=True)
+    ends_on = models.DateField(null=True)
+    proof = SealedField(null=True)
+    proof_checked_by = models.CharField(max_length=40, blank=True)
+    proof_checked_at = models.DateTimeField(null=True)
+    agreed_at = models.DateTimeField(null=True)
+    # Purposes that are not told to this representative, or `*`: the adolescent's right (CSP, L.1111-5).
+    hidden_purposes = models.JSONField(default=list)
     source_digest = models.BinaryField(null=True)
 
     objects = OfClinic.as_manager()
@@ -217,3 +267,36 @@ class ImportRun(Guarded):
     class Meta:
         db_table = "patients_import_run"
         constraints = [*Guarded.Meta.constraints]
+
+
+class SuppressedBy(models.TextChoices):
+    """What put an address on the suppression list."""
+
+    STOP = "stop"
+    COMPLAINT = "complaint"
+    STAFF = "staff"
+    ERASURE = "erasure"
+
+
+class SuppressionEntry(Guarded):
+    """An address that a clinic must not use on a channel, whoever's it is: a keyed hash, and nothing about anybody.
+
+    It outlives the erasure of a patient, so it names none, and nothing leads from it to one (CNIL, MED-2023-040). What
+    put it here is a kind, not the id of an event: that would name the patient again.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    clinic = models.ForeignKey("clinics.Clinic", on_delete=models.PROTECT, related_name="+")
+    channel = models.CharField(max_length=10, choices=[(channel.value, channel.value) for channel in Channel])
+    digest = models.BinaryField()
+    source_event = models.CharField(max_length=12, choices=SuppressedBy.choices)
+    created_at = models.DateTimeField()
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "patients_suppression"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(fields=["clinic", "digest", "channel"], name="an_address_is_suppressed_once"),
+        ]

@@ -13,9 +13,18 @@ from django.db.models import Max
 from backend.audit.recording import Entry
 from backend.clinics.queries import get_clinic
 from backend.errors import NotFound
-from backend.patients.models import ContactKind, ContactPoint, Occasion, Patient, PatientIdentifier, Representative
+from backend.patients.models import (
+    ContactKind,
+    ContactPoint,
+    Occasion,
+    Patient,
+    PatientIdentifier,
+    Representative,
+    Restriction,
+)
 from backend.patients.sources.telecoms import normalise_email, normalise_phone
-from backend.policy.vocabulary import Channel, ContactStatus, Language
+from backend.policy.contact import EVERY_PURPOSE
+from backend.policy.vocabulary import Channel, ContactStatus, Language, RepresentationKind, RepresentationScope
 from backend.vault.blind import Indexed, blind_index
 from backend.vault.fields import Sealed, ValueShredded
 from backend.vault.keyring import Scope, keyring
@@ -334,6 +343,63 @@ def reveal_occasions(occasion_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID
     return _readable(rows, _words, entry)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepresentationRow:
+    """By what right somebody acts for a patient, for what, and since and until when; without a name."""
+
+    id: UUID
+    patient_id: UUID
+    kind: RepresentationKind
+    relationship: str
+    scope: frozenset[RepresentationScope]
+    starts_on: date | None
+    ends_on: date | None
+    is_active: bool
+    agreed_at: datetime | None
+    proof_checked_at: datetime | None
+    hidden_purposes: frozenset[str]
+
+    def stands_on(self, day: date) -> bool:
+        """Does it stand on this day of the clinic's calendar? Its last day is part of it; a carer needs a yes."""
+        begun = self.starts_on is None or self.starts_on <= day
+        over = self.ends_on is not None and self.ends_on < day
+        agreed = self.kind is not RepresentationKind.CARER or self.agreed_at is not None
+        return self.is_active and begun and not over and agreed
+
+    def may_know_of(self, purpose: str) -> bool:
+        """Did the patient keep this purpose from them?"""
+        return not {purpose, EVERY_PURPOSE} & self.hidden_purposes
+
+
+def representations_by_id(representative_ids: Iterable[UUID]) -> dict[UUID, RepresentationRow]:
+    """Representations, whether they stand or not, with one query."""
+    rows = Representative.objects.filter(id__in=set(representative_ids)).defer(*SEALED_OF_REPRESENTATIVE)
+    return {row.id: _representation(row) for row in rows}
+
+
+def representations_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[RepresentationRow]]:
+    """Who represents these patients, or did, with one query."""
+    found: defaultdict[UUID, list[RepresentationRow]] = defaultdict(list)
+    rows = Representative.objects.filter(patient_id__in=set(patient_ids)).defer(*SEALED_OF_REPRESENTATIVE)
+    for row in rows.order_by("id"):
+        found[row.patient_id].append(_representation(row))
+    return found
+
+
+def standing_representations(patient_ids: Iterable[UUID], *, on: date) -> dict[UUID, list[RepresentationRow]]:
+    """Who represents these patients on this day of the clinic's calendar."""
+    found = representations_of(patient_ids)
+    return {patient_id: [one for one in own if one.stands_on(on)] for patient_id, own in found.items()}
+
+
+def find_restriction(*, clinic_id: UUID, patient_id: UUID) -> Restriction | None:
+    """The restriction that stands, if there is one (GDPR Art. 18)."""
+    row: Restriction | None = (
+        Restriction.objects.in_clinic(clinic_id).filter(patient_id=patient_id, lifted_at=None).first()
+    )
+    return row
+
+
 def representatives_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:
     """Who answers for these patients."""
     found: defaultdict[UUID, list[UUID]] = defaultdict(list)
@@ -344,6 +410,9 @@ def representatives_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:
 
 
 SEALED_OF_PATIENT: Final = ("family_name", "given_names", "birth_date", "address")
+
+
+SEALED_OF_REPRESENTATIVE: Final = ("family_name", "given_names", "proof")
 
 
 Row = TypeVar("Row", Patient, ContactPoint, PatientIdentifier, Occasion)
@@ -410,6 +479,22 @@ def _contact_point(row: ContactPoint) -> ContactPointRow:
 def _usefulness(point: ContactPointRow, channel: Channel) -> tuple[bool, bool, int]:
     status = point.status_for(channel)
     return (status not in IN_USE, status is ContactStatus.UNUSABLE, point.rank)
+
+
+def _representation(row: Representative) -> RepresentationRow:
+    return RepresentationRow(
+        id=row.id,
+        patient_id=row.patient_id,
+        kind=RepresentationKind(row.kind),
+        relationship=row.relationship,
+        scope=frozenset(RepresentationScope(one) for one in row.scope),
+        starts_on=row.starts_on,
+        ends_on=row.ends_on,
+        is_active=row.is_active,
+        agreed_at=row.agreed_at,
+        proof_checked_at=row.proof_checked_at,
+        hidden_purposes=frozenset(row.hidden_purposes),
+    )
 
 
 def _occasion(row: Occasion) -> OccasionRow:

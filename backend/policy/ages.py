@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from enum import StrEnum
 from types import MappingProxyType
 
 ADULT_AGE = 18
@@ -11,6 +12,28 @@ CONSENT_AGES: Mapping[str, int] = MappingProxyType({"FR": 15})
 
 CONSENT_AGE_ELSEWHERE = 16
 """GDPR Art. 8(1), where a country has not lowered it: also the answer for a country we do not know."""
+
+
+class Capacity(StrEnum):
+    """Who says yes or no, by the age of the patient."""
+
+    JOINT = "joint"
+    MINOR_ALONE = "minor_alone"
+    ADULT = "adult"
+    UNKNOWN = "unknown"
+
+
+def capacity(birth_date: date | None, day: date, country: str) -> Capacity:
+    """Who decides on this day: the child with a parent, the minor alone, or the adult.
+
+    Without a birth date nobody is taken for an adult: `unknown` permits nothing by itself. Who is said to be born
+    later than this day is a mistake of the source, and is treated as a child until it is put right.
+    """
+    if birth_date is None:
+        return Capacity.UNKNOWN
+    if birth_date > day or consent_needs_guardian(birth_date, day, country):
+        return Capacity.JOINT
+    return Capacity.MINOR_ALONE if day < adult_from(birth_date) else Capacity.ADULT
 
 
 def age_on(birth_date: date, day: date) -> int:

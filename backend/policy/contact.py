@@ -18,11 +18,14 @@ from uuid import UUID
 from backend.policy.timing import local_instant, zone_named
 from backend.policy.vocabulary import Channel, ConsentStatus, ContactStatus, Decided, Nature, Reason
 
-RULES_VERSION = "contact-1"
+RULES_VERSION = "contact-2"
 """Stored with every verdict; raised whenever the same facts could be decided otherwise."""
 
 EVERY_PURPOSE = "*"
 """In a set of objections: the patient objected to all there is."""
+
+EVERY_MARKETING = "*marketing"
+"""In a set of objections: the patient objected to all direct marketing, that of purposes yet unknown included."""
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
@@ -49,7 +52,11 @@ def _set_instants(facts: object, *names: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentFact:
-    """Where one purpose on one channel stands, by which consent event, and from when until when (half-open)."""
+    """Where one purpose on one channel stands, by which consent event, and from when until when (half-open).
+
+    `guardian_until`: when a guardian's word ends because the patient is of age. `reconsent_from`: when a material
+    change of the notice takes effect that this was not said to.
+    """
 
     purpose: str
     channel: Channel
@@ -57,9 +64,11 @@ class ConsentFact:
     event_id: UUID | None
     valid_from: datetime | None = None
     valid_until: datetime | None = None
+    guardian_until: datetime | None = None
+    reconsent_from: datetime | None = None
 
     def __post_init__(self) -> None:
-        _set_instants(self, "valid_from", "valid_until")
+        _set_instants(self, "valid_from", "valid_until", "guardian_until", "reconsent_from")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +125,8 @@ class PreferenceFacts:
     quiet_hours: QuietHours | None = None
     cap: FrequencyCap | None = None
     recent_contacts: tuple[datetime, ...] = ()
+    # For the record only: which version of what was chosen this is, 0 where nothing was.
+    version: int = 0
 
     def __post_init__(self) -> None:
         _set_instants(self, "paused_until")
@@ -138,6 +149,9 @@ class ContactPointFacts:
 
     status: ContactStatus | None
     suppressed: bool = False
+    # Of a representative's: whether they still represent the patient, and whether the patient keeps this from them.
+    representation_stands: bool = True
+    kept_from_representative: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +254,8 @@ REMEDIES: Mapping[Reason, Remedy] = MappingProxyType(
         Reason.NO_CONTACT_POINT: Remedy.ADD_CONTACT_POINT,
         Reason.CONTACT_UNUSABLE: Remedy.ADD_CONTACT_POINT,
         Reason.CONTACT_UNVERIFIED: Remedy.VERIFY_CONTACT_POINT,
+        Reason.REPRESENTATION_ENDED: Remedy.ADD_CONTACT_POINT,
+        Reason.CONFIDENTIAL_FROM_REPRESENTATIVE: Remedy.ADD_CONTACT_POINT,
         Reason.PROGRAMME_NOT_RUNNING: Remedy.RUN_PROGRAMME,
         Reason.OCCASION_CHANGED: Remedy.NONE,
         Reason.TOO_LATE: Remedy.NONE,
@@ -286,7 +302,8 @@ class Verdict:
     decided again then. A message that is merely not due yet is deferred without a reason. `consent_event_id` is the
     consent that an allow or a defer relies upon, and None for the closed list; a deny relies on nothing.
     `standing_event_id` is what was last said of this purpose on this channel, whatever it was: of a message that was
-    withheld it names the refusal or withdrawal. None where nothing was ever said.
+    withheld it names the refusal or withdrawal. None where nothing was ever said. `preferences_version` is the version
+    of the preferences that was looked at, 0 where nothing was chosen, and None in verdicts older than their history.
     """
 
     decided: Decided
@@ -295,6 +312,7 @@ class Verdict:
     consent_event_id: UUID | None = None
     # For the record only: what was decided, and why, is what makes two verdicts equal.
     standing_event_id: UUID | None = field(default=None, compare=False)
+    preferences_version: int | None = field(default=None, compare=False)
     rules_version: str = RULES_VERSION
     remedies: tuple[Remedy, ...] = ()
 
@@ -335,6 +353,7 @@ class Verdict:
             "until": None if self.until is None else self.until.isoformat(),
             "consent_event_id": None if self.consent_event_id is None else str(self.consent_event_id),
             "standing_event_id": None if self.standing_event_id is None else str(self.standing_event_id),
+            "preferences_version": self.preferences_version,
             "rules_version": self.rules_version,
             "remedies": [remedy.value for remedy in self.remedies],
         }
@@ -342,17 +361,21 @@ class Verdict:
     @classmethod
     def from_record(cls, record: Mapping[str, object]) -> Self:
         """The verdict that was stored. Raises KeyError, TypeError or ValueError for what `as_record` never wrote."""
+        version = record.get("preferences_version")
         until, event_id, standing_id, reasons, remedies = (
             record[key] for key in ("until", "consent_event_id", "standing_event_id", "reasons", "remedies")
         )
         if not isinstance(reasons, list) or not isinstance(remedies, list):
             raise TypeError("reasons and remedies are lists of codes")
+        if version is not None and not isinstance(version, int):
+            raise TypeError("a version is a number")
         return cls(
             decided=Decided(str(record["decided"])),
             reasons=tuple(Reason(code) for code in reasons),
             until=None if until is None else _instant(datetime.fromisoformat(str(until))),
             consent_event_id=None if event_id is None else UUID(str(event_id)),
             standing_event_id=None if standing_id is None else UUID(str(standing_id)),
+            preferences_version=version,
             rules_version=str(record["rules_version"]),
             remedies=tuple(Remedy(code) for code in remedies),
         )
@@ -390,7 +413,11 @@ def objection_beats_consent(facts: ContactFacts) -> Reason | None:
         return None
     if facts.objections is None or EVERY_PURPOSE in facts.objections:
         return Reason.OBJECTED
-    return Reason.OBJECTED if facts.purpose is not None and facts.purpose.slug in facts.objections else None
+    if facts.purpose is None:
+        return None
+    if facts.purpose.nature is Nature.MARKETING and EVERY_MARKETING in facts.objections:
+        return Reason.OBJECTED
+    return Reason.OBJECTED if facts.purpose.slug in facts.objections else None
 
 
 def purpose_is_known(facts: ContactFacts) -> Reason | None:
@@ -452,6 +479,34 @@ def consent_has_not_run_out(facts: ContactFacts) -> Reason | None:
         for consent in facts.relevant_consents
     )
     return Reason.CONSENT_EXPIRED if _needs_consent(facts) and any(is_over) else None
+
+
+def guardian_still_answers(facts: ContactFacts) -> Reason | None:
+    """From the day on which a patient is of age no guardian's yes stands (Civil Code, Art. 414)."""
+    is_over = (
+        _stands(consent) and consent.guardian_until is not None and consent.guardian_until <= facts.now
+        for consent in facts.relevant_consents
+    )
+    return Reason.CONSENT_ENDED if _needs_consent(facts) and any(is_over) else None
+
+
+def notice_still_says_this(facts: ContactFacts) -> Reason | None:
+    """A yes was said to certain words; from the day on which others hold, it is asked for again (Art. 4(11))."""
+    is_over = (
+        _stands(consent) and consent.reconsent_from is not None and consent.reconsent_from <= facts.now
+        for consent in facts.relevant_consents
+    )
+    return Reason.RECONSENT_REQUIRED if _needs_consent(facts) and any(is_over) else None
+
+
+def representative_still_stands(facts: ContactFacts) -> Reason | None:
+    """Who no longer represents a patient is not written to about them, whatever the message is."""
+    return None if facts.contact_point.representation_stands else Reason.REPRESENTATION_ENDED
+
+
+def representative_may_know(facts: ContactFacts) -> Reason | None:
+    """What an adolescent keeps from their parents is not sent to them (CSP, L.1111-5)."""
+    return Reason.CONFIDENTIAL_FROM_REPRESENTATIVE if facts.contact_point.kept_from_representative else None
 
 
 def address_is_not_suppressed(facts: ContactFacts) -> Reason | None:
@@ -529,10 +584,14 @@ RULES: tuple[Rule, ...] = (
     consent_is_not(ConsentStatus.ENDED, Reason.CONSENT_ENDED),
     consent_has_begun,
     consent_has_not_run_out,
+    guardian_still_answers,
+    notice_still_says_this,
     address_is_not_suppressed,
     address_exists,
     address_is_usable,
     address_is_the_patients,
+    representative_still_stands,
+    representative_may_know,
     programme_runs,
     occasion_stands,
     not_too_late,
@@ -668,7 +727,7 @@ def decide(facts: ContactFacts) -> Verdict:
     (`not_before`), so that the same question, asked when it is planned, already names the hour at which it will leave.
     What would have to wait until it is of no more use is too late.
     """
-    return replace(_decided(facts), standing_event_id=_last_said(facts))
+    return replace(_decided(facts), standing_event_id=_last_said(facts), preferences_version=facts.preference.version)
 
 
 def _decided(facts: ContactFacts) -> Verdict:

@@ -42,6 +42,7 @@ class LegalBasis(StrEnum):
     """Why processing is lawful (GDPR Art. 6(1))."""
 
     CONSENT = "consent"
+    CONTRACT = "contract"
     LEGAL_OBLIGATION = "legal_obligation"
 
 
@@ -51,6 +52,27 @@ class Decision(StrEnum):
     GIVEN = "given"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+
+
+class EventKind(StrEnum):
+    """What can happen to one purpose on one channel of one patient. Only `given` and `renewed` permit anything."""
+
+    REQUESTED = "requested"
+    DEFERRED = "deferred"
+    PENDING = "pending"
+    GIVEN = "given"
+    RENEWED = "renewed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    OBJECTED = "objected"
+    OBJECTION_LIFTED = "objection_lifted"
+    EXPIRED = "expired"
+    RECONSENT_REQUIRED = "reconsent_required"
+    ENDED = "ended"
+    REVOKED = "revoked"
+    INVALIDATED = "invalidated"
+    ENTERED_IN_ERROR = "entered_in_error"
+    UNKNOWN = "unknown"
 
 
 class ConsentStatus(StrEnum):
@@ -68,12 +90,49 @@ class ConsentStatus(StrEnum):
 
 
 class Method(StrEnum):
-    """How a consent or withdrawal was expressed."""
+    """How a consent or withdrawal was expressed. `system`: by nobody, it follows from a rule (a date, a notice)."""
 
     APP = "app"
     PAPER_FORM = "paper_form"
     VERBAL = "verbal"
     STAFF_WITHDRAWAL = "staff_withdrawal"
+    WEB = "web"
+    DOUBLE_OPT_IN = "double_opt_in"
+    IMPORT = "import"
+    SMS_KEYWORD = "sms_keyword"
+    ONE_CLICK = "one_click"
+    CARRIER_FEEDBACK = "carrier_feedback"
+    SYSTEM = "system"
+
+
+class Materiality(StrEnum):
+    """Whether a new version of a notice only says the same better, or says something else."""
+
+    EDITORIAL = "editorial"
+    MATERIAL = "material"
+
+
+class ObjectionScope(StrEnum):
+    """What a patient objects to (GDPR Art. 21): one purpose, or all direct marketing there is and will be."""
+
+    PURPOSE = "purpose"
+    DIRECT_MARKETING = "direct_marketing"
+
+
+class RestrictionGround(StrEnum):
+    """Why processing is restricted (GDPR Art. 18(1), points a to d)."""
+
+    ACCURACY_CONTESTED = "accuracy_contested"
+    UNLAWFUL = "unlawful"
+    LEGAL_CLAIMS = "legal_claims"
+    OBJECTION_EXAMINED = "objection_examined"
+
+
+class LiftingReason(StrEnum):
+    """Why a restriction ends: the patient asked, or its ground is gone and the patient was told before (Art. 18(3))."""
+
+    PATIENT_ASKED = "patient_asked"
+    GROUND_ENDED = "ground_ended"
 
 
 class Decided(StrEnum):
@@ -108,6 +167,8 @@ class Reason(StrEnum):
     NO_CONTACT_POINT = "no_contact_point"
     CONTACT_UNUSABLE = "contact_unusable"
     CONTACT_UNVERIFIED = "contact_unverified"
+    REPRESENTATION_ENDED = "representation_ended"
+    CONFIDENTIAL_FROM_REPRESENTATIVE = "confidential_from_representative"
     # What the message is about, and when it is lawful or useful.
     PROGRAMME_NOT_RUNNING = "programme_not_running"
     OCCASION_CHANGED = "occasion_changed"
@@ -136,6 +197,25 @@ class MessageState(StrEnum):
     WITHHELD = "withheld"
     CANCELLED = "cancelled"
     IN_DOUBT = "in_doubt"
+
+
+class RepresentationKind(StrEnum):
+    """By what right somebody acts for a patient. `carer`: by the adult patient's own word, and no other."""
+
+    PARENTAL_AUTHORITY = "parental_authority"
+    GUARDIANSHIP = "guardianship"
+    CURATORSHIP = "curatorship"
+    FAMILY_AUTHORISATION = "family_authorisation"
+    FUTURE_PROTECTION_MANDATE = "future_protection_mandate"
+    CARER = "carer"
+
+
+class RepresentationScope(StrEnum):
+    """What a representative may do for the patient."""
+
+    CONSENTS = "consents"
+    PREFERENCES = "preferences"
+    MESSAGES = "messages"
 
 
 class ContactStatus(StrEnum):

@@ -52,7 +52,7 @@ def start(request: HttpRequest) -> HttpResponseBase:
     """A page for whoever opens the address in a browser. The same for everybody; it names no clinic and no patient."""
     if request.method not in {"GET", "HEAD"}:
         return HttpResponseNotAllowed(["GET", "HEAD"])
-    language = _language(request)
+    language = language_of(request)
     shown = {
         "language": language.value,
         "words": WORDS[language],
@@ -64,6 +64,7 @@ def start(request: HttpRequest) -> HttpResponseBase:
     return response
 
 
-def _language(request: HttpRequest) -> Language:
+def language_of(request: HttpRequest) -> Language:
+    """Which language a page is in: as its link says, else as the browser asks for, else French."""
     asked = request.GET.get("language") or (translation.get_language() or "")[:2]
     return Language.ENGLISH if asked == Language.ENGLISH else Language.FRENCH

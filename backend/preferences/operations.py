@@ -1,6 +1,6 @@
 """What happens to preferences. They narrow what consent permits and never widen it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, time
 from typing import Any, Final
 from uuid import UUID
@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.db import IntegrityError
 
 from backend.audit.actions import Action
-from backend.audit.actors import Actor
+from backend.audit.actors import Actor, ActorKind
 from backend.audit.recording import record
 from backend.errors import DomainError, InvalidInput
 from backend.patients.queries import require_patient
 from backend.policy.contact import FrequencyCap
 from backend.policy.vocabulary import Channel, Language, Tone
-from backend.preferences.models import Preferences
+from backend.preferences.models import Preferences, PreferenceVersion
 from backend.preferences.queries import PreferenceRow, as_row
 
 
@@ -53,12 +53,25 @@ class PreferenceChange:
     time_zone: str = UNSAID
     paused_until: datetime | None = UNSAID
     discreet: bool = UNSAID
+    large_print: bool = UNSAID
+    no_first_name: bool = UNSAID
+    no_personalisation: bool = UNSAID
     purposes: dict[str, bool] = UNSAID
 
     @property
     def said(self) -> tuple[str, ...]:
         """The names of what is to be changed."""
         return tuple(one.name for one in fields(self) if getattr(self, one.name) is not UNSAID)
+
+    def applied_to(self, row: PreferenceRow) -> PreferenceRow:
+        """The preferences with this change. Raises InvalidInput for what can not be preferred."""
+        _refuse_nonsense(self)
+        said = {name: getattr(self, name) for name in self.said}
+        if "purposes" in said:
+            said["purposes"] = {**row.purposes, **self.purposes}
+            if len(said["purposes"]) > MOST_PURPOSES:
+                raise InvalidInput(f"At most {MOST_PURPOSES} purposes.", field="purposes")
+        return replace(row, **said)
 
 
 def change_preferences(
@@ -71,7 +84,8 @@ def change_preferences(
     now: datetime,
 ) -> PreferenceRow:
     """Change what the patient says. Raises InvalidInput, and PreferencesChanged where the version is another one."""
-    _refuse_nonsense(change)
+    # Nonsense is refused before anything is looked up or locked.
+    change.applied_to(PreferenceRow())
     require_patient(clinic_id=clinic_id, patient_id=patient_id)
     for _again in range(CHANGES_AT_ONCE):
         try:
@@ -111,13 +125,24 @@ def _change(
         row = rows.select_for_update(of=("self",)).first()
         if (0 if row is None else row.version) != version:
             raise _ChangedMeanwhile
+        wanted = change.applied_to(PreferenceRow() if row is None else as_row(row))
+        wanted = replace(wanted, version=version + 1)
+        columns = _columns(wanted)
         if row is None:
-            row = Preferences(clinic_id=clinic_id, patient_id=patient_id)
-        _apply(row, change)
-        row.version = version + 1
-        row.updated_at = now
-        row.save(force_insert=version == 0)
-    return as_row(row)
+            Preferences.objects.create(clinic_id=clinic_id, patient_id=patient_id, updated_at=now, **columns)
+        else:
+            rows.update(updated_at=now, **columns)
+        PreferenceVersion.objects.create(
+            clinic_id=clinic_id,
+            patient_id=patient_id,
+            changed=list(change.said),
+            changed_at=now,
+            changed_by=actor.kind,
+            recorded_by=actor.header,
+            representative_id=actor.id if actor.kind is ActorKind.REPRESENTATIVE else None,
+            **columns,
+        )
+    return wanted
 
 
 def _refuse_nonsense(change: PreferenceChange) -> None:
@@ -161,19 +186,23 @@ def _refuse_time_zone(name: str) -> None:
         raise InvalidInput("This time zone does not exist.", field="quiet_hours.time_zone") from error
 
 
-def _apply(row: Preferences, change: PreferenceChange) -> None:
-    for name in change.said:
-        value = getattr(change, name)
-        if name == "frequency":
-            row.frequency_max = None if value is None else value.max
-            row.frequency_per = "" if value is None else value.per
-        elif name == "purposes":
-            row.purposes = {**row.purposes, **value}
-            if len(row.purposes) > MOST_PURPOSES:
-                raise InvalidInput(f"At most {MOST_PURPOSES} purposes.", field="purposes")
-        elif name == "channel_order":
-            row.channel_order = [channel.value for channel in value]
-        elif name in {"tone", "language"}:
-            setattr(row, name, "" if value is None else value.value)
-        else:
-            setattr(row, name, value)
+def _columns(row: PreferenceRow) -> dict[str, Any]:
+    """As it is stored: the table and its history have the same columns."""
+    return {
+        "version": row.version,
+        "channel_order": [channel.value for channel in row.channel_order],
+        "frequency_max": None if row.frequency is None else row.frequency.max,
+        "frequency_per": "" if row.frequency is None else row.frequency.per,
+        "digest": row.digest,
+        "tone": "" if row.tone is None else row.tone.value,
+        "language": "" if row.language is None else row.language.value,
+        "quiet_from": row.quiet_from,
+        "quiet_to": row.quiet_to,
+        "time_zone": row.time_zone,
+        "paused_until": row.paused_until,
+        "discreet": row.discreet,
+        "large_print": row.large_print,
+        "no_first_name": row.no_first_name,
+        "no_personalisation": row.no_personalisation,
+        "purposes": row.purposes,
+    }

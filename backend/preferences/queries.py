@@ -6,9 +6,10 @@ from datetime import datetime, time
 from typing import Any, Final, Literal, cast
 from uuid import UUID
 
+from backend.audit.actors import ActorKind
 from backend.policy.contact import FrequencyCap, PreferenceFacts, QuietHours
 from backend.policy.vocabulary import Channel, Language, Tone
-from backend.preferences.models import Preferences
+from backend.preferences.models import Preferences, PreferenceVersion, Wishes
 
 DEFAULT_ORDER: Final = (Channel.PUSH, Channel.SMS, Channel.EMAIL, Channel.LETTER)
 
@@ -28,6 +29,9 @@ class PreferenceRow:
     time_zone: str = ""
     paused_until: datetime | None = None
     discreet: bool = True
+    large_print: bool = False
+    no_first_name: bool = False
+    no_personalisation: bool = False
     purposes: dict[str, bool] = field(default_factory=dict)
 
     def facts(self, *, time_zone: str, recent_contacts: Iterable[datetime] = ()) -> PreferenceFacts:
@@ -42,7 +46,19 @@ class PreferenceRow:
             quiet_hours=quiet,
             cap=self.frequency,
             recent_contacts=tuple(recent_contacts),
+            version=self.version,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferenceVersionRow:
+    """One version of a patient's preferences: what was changed, when, and by whom."""
+
+    preferences: PreferenceRow
+    changed: tuple[str, ...]
+    changed_at: datetime
+    changed_by: ActorKind
+    representative_id: UUID | None
 
 
 def preferences_of(patient_ids: Iterable[UUID]) -> dict[UUID, PreferenceRow]:
@@ -56,7 +72,28 @@ def get_preferences(*, clinic_id: UUID, patient_id: UUID) -> PreferenceRow:
     return PreferenceRow() if row is None else as_row(row)
 
 
-def as_row(row: Preferences) -> PreferenceRow:
+def preference_versions(
+    *, clinic_id: UUID, patient_id: UUID, before: int | None = None, until: datetime | None = None, limit: int = 50
+) -> list[PreferenceVersionRow]:
+    """A page of a patient's versions, the newest first; with `until`, only those that were made by then."""
+    rows = PreferenceVersion.objects.in_clinic(clinic_id).filter(patient_id=patient_id).order_by("-version")
+    if before is not None:
+        rows = rows.filter(version__lt=before)
+    if until is not None:
+        rows = rows.filter(changed_at__lte=until)
+    return [
+        PreferenceVersionRow(
+            preferences=as_row(row),
+            changed=tuple(row.changed),
+            changed_at=row.changed_at,
+            changed_by=ActorKind(row.changed_by),
+            representative_id=row.representative_id,
+        )
+        for row in rows[:limit]
+    ]
+
+
+def as_row(row: Wishes) -> PreferenceRow:
     """A stored row as the rest of Accord reads it."""
     cap = None
     if row.frequency_max is not None:
@@ -75,5 +112,8 @@ def as_row(row: Preferences) -> PreferenceRow:
         time_zone=row.time_zone,
         paused_until=row.paused_until,
         discreet=row.discreet,
+        large_print=row.large_print,
+        no_first_name=row.no_first_name,
+        no_personalisation=row.no_personalisation,
         purposes=dict(row.purposes),
     )

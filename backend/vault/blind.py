@@ -1,7 +1,8 @@
 """Finding an equal value without reading any: a keyed hash per clinic and kind of value.
 
 Its only protection is the key (a phone number is quickly guessed), so the key belongs to one clinic and never leaves
-the process. An index outlives no erasure: it is deleted with the row. Nothing about health is ever indexed.
+the process. An index outlives no erasure: it is deleted with the row, but for the suppression list, whose purpose is
+to outlive it. Nothing about health is ever indexed.
 """
 
 import unicodedata
@@ -25,6 +26,8 @@ class Indexed(StrEnum):
     IDENTIFIER = "identifier|v1"
     SOURCE = "source|v1"
     CODE = "code|v1"
+    SUPPRESSED = "suppressed|v1"
+    LINK = "link|v1"
 
 
 def blind_index(kind: Indexed, value: str, *, clinic_id: UUID) -> bytes:

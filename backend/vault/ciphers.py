@@ -1,7 +1,5 @@
 """Authenticated encryption with everything bound: AES-256-GCM, and the framing of what is bound."""
 
-import hashlib
-import hmac
 import os
 from typing import Final
 from uuid import UUID
@@ -9,6 +7,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES: Final = 32
@@ -24,7 +23,7 @@ class Tampered(Exception):
 
 def length_prefixed(*items: bytes) -> bytes:
     """Join items so that no two different lists give the same bytes: each behind its length, 32 bits big endian."""
-    return b"".join(len(item).to_bytes(4, "big") + item for item in items)
+    return b"".join([len(item).to_bytes(4, "big") + item for item in items])
 
 
 def new_key() -> bytes:
@@ -58,7 +57,9 @@ def derive(secret: bytes, *, purpose: str) -> bytes:
 
 def mac(key: bytes, data: bytes) -> bytes:
     """HMAC-SHA256 (RFC 2104)."""
-    return hmac.new(key, data, hashlib.sha256).digest()
+    signer = HMAC(key, SHA256())
+    signer.update(data)
+    return signer.finalize()
 
 
 def commitment(key: bytes) -> bytes:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from threading import Lock
 from typing import Final, Generic, Protocol, TypeVar
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from backend.vault.ciphers import data_key_binding, decrypt, encrypt, length_prefixed, new_key
 from backend.vault.identifiers import new_id
-from backend.vault.providers import KeyProvider
+from backend.vault.providers import EpochDestroyed, KeyProvider
 
 SYSTEM: Final = UUID(int=0)
 DATA_KEY_SECONDS: Final = 300.0
@@ -38,6 +38,7 @@ class Scope(StrEnum):
     CLINIC = "clinic"
     BLIND_INDEX = "blind_index"
     WRITER_MAC = "writer_mac"
+    SIGNING = "signing"
 
 
 class KeyUnavailable(Exception):
@@ -55,6 +56,8 @@ class StoredClinicKey:
     clinic_id: UUID
     epoch: int
     wrapped: bytes | None
+    # Known only of one that was just made, so that it can be wrapped again should a rotation overtake it.
+    secret: bytes | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +162,12 @@ class Keyring:
             seconds=CLINIC_KEY_SECONDS, at_most=REMEMBERED_KEYS
         )
         self._data_keys: _Remembered[UUID, DataKey] = _Remembered(seconds=DATA_KEY_SECONDS, at_most=REMEMBERED_KEYS)
-        # A clinic's own keys are needed at every entry and look-up; a patient's are fetched by batch instead.
+        # A clinic's own keys are needed at every entry and look-up.
         self._own: _Remembered[tuple[UUID, Scope], DataKey] = _Remembered(
+            seconds=DATA_KEY_SECONDS, at_most=REMEMBERED_KEYS
+        )
+        # A patient's key as it was last seen: `current` never answers from here, see `remembered`.
+        self._last_seen: _Remembered[tuple[UUID, Scope, UUID], DataKey] = _Remembered(
             seconds=DATA_KEY_SECONDS, at_most=REMEMBERED_KEYS
         )
 
@@ -169,28 +176,53 @@ class Keyring:
         key = new_key()
         self._clinic_keys.keep((clinic_id, epoch), AESGCM(key))
         wrapped = self.provider.wrap(key, context=_clinic_binding(clinic_id, epoch))
-        return StoredClinicKey(clinic_id=clinic_id, epoch=epoch, wrapped=wrapped)
+        return StoredClinicKey(clinic_id=clinic_id, epoch=epoch, wrapped=wrapped, secret=key)
+
+    def wrap_clinic_key_again(self, fresh: StoredClinicKey) -> StoredClinicKey:
+        """A clinic key that was just made, wrapped under the provider's newest epoch."""
+        if fresh.secret is None:
+            raise KeyUnavailable
+        binding = _clinic_binding(fresh.clinic_id, fresh.epoch)
+        return replace(fresh, wrapped=self.provider.wrap(fresh.secret, context=binding))
+
+    def newest_epoch(self, clinic_id: UUID) -> int:
+        """The epoch of a clinic's newest key, which opens. Raises KeyUnavailable."""
+        tried = 0
+        while True:
+            newest = self.store.clinic_key(clinic_id=clinic_id, epoch=None)
+            if newest is None:
+                raise KeyUnavailable
+            try:
+                self._clinic_key(clinic_id, newest.epoch)
+            except (KeyDestroyed, EpochDestroyed):
+                # A rotation took its place between the two looks.
+                if newest.epoch == tried:
+                    raise
+                tried = newest.epoch
+            else:
+                return newest.epoch
+
+    def rewrap(self, stored: StoredDataKey, *, epoch: int, secret: bytes | None = None) -> StoredDataKey:
+        """The same data key, wrapped under the clinic key of another epoch; opened from its row unless it is given."""
+        opened = self._secret_of(stored) if secret is None else secret
+        return replace(stored, epoch=epoch, wrapped=self._wrapped(replace(stored, epoch=epoch), opened))
 
     def new_data_key(
         self, *, clinic_id: UUID, scope: Scope, subject_id: UUID | None, epoch: int | None = None
     ) -> tuple[StoredDataKey, DataKey]:
         """A fresh data key under the clinic's newest key: the row to store, and the key to use meanwhile."""
-        if epoch is None:
-            newest = self.store.clinic_key(clinic_id=clinic_id, epoch=None)
-            if newest is None:
-                raise KeyUnavailable
-            epoch = newest.epoch
-        secret, key_id = new_key(), new_id()
-        bound = data_key_binding(key_id=key_id, clinic_id=clinic_id, scope=scope, epoch=epoch)
-        wrapped = encrypt(self._clinic_key(clinic_id, epoch), plain=secret, bound=bound)
-        stored = StoredDataKey(
-            key_id=key_id, clinic_id=clinic_id, scope=scope, subject_id=subject_id, epoch=epoch, wrapped=wrapped
+        epoch = self.newest_epoch(clinic_id) if epoch is None else epoch
+        secret = new_key()
+        bare = StoredDataKey(
+            key_id=new_id(), clinic_id=clinic_id, scope=scope, subject_id=subject_id, epoch=epoch, wrapped=None
         )
+        stored = replace(bare, wrapped=self._wrapped(bare, secret))
         return stored, _ready(stored, secret)
 
     def current(self, *, clinic_id: UUID, scope: Scope, subject_id: UUID | None = None) -> DataKey:
         """The key to encrypt with now. Raises KeyUnavailable; it never makes a key in place of one that is gone."""
-        held = (_at_hand.get() or {}).get((clinic_id, scope, subject_id))
+        given = _at_hand.get()
+        held = given.get((clinic_id, scope, subject_id)) if given else None
         if held is None and subject_id is None:
             held = self._own.find((clinic_id, scope))
         if held is not None:
@@ -203,14 +235,26 @@ class Keyring:
             self._own.keep((clinic_id, scope), key)
         return key
 
-    def is_at_hand(self, *, clinic_id: UUID, scope: Scope, subject_id: UUID) -> bool:
-        """Can `current` answer without asking the store?"""
-        return (clinic_id, scope, subject_id) in (_at_hand.get() or {})
+    def at_hand(self, *, clinic_id: UUID, scope: Scope, subject_id: UUID) -> DataKey | None:
+        """The key that `keys_at_hand` says is to be used, where it says so."""
+        held = _at_hand.get()
+        return held.get((clinic_id, scope, subject_id)) if held else None
+
+    def remembered(self, *, clinic_id: UUID, scope: Scope, subject_id: UUID) -> DataKey | None:
+        """A patient's key as this process last saw it living. Another process may have destroyed it since then.
+
+        So nothing may be written under it unless the database says, in the statement that writes, that it still lives.
+        """
+        return self._last_seen.find((clinic_id, scope, subject_id))
 
     def current_of(self, *, clinic_id: UUID, scope: Scope, subject_ids: Iterable[UUID]) -> list[DataKey]:
         """The keys of many subjects with one query; subjects without a living key are left out."""
         found = self.store.active_keys(clinic_id=clinic_id, scope=scope, subject_ids=list(subject_ids))
-        return [self._unwrapped(stored) for stored in found]
+        keys = [self._unwrapped(stored) for stored in found]
+        for key in keys:
+            if key.subject_id is not None:
+                self._last_seen.keep((clinic_id, scope, key.subject_id), key)
+        return keys
 
     def by_id(self, key_id: UUID) -> DataKey:
         """The key that something was encrypted under. Raises KeyDestroyed or KeyUnavailable."""
@@ -239,26 +283,37 @@ class Keyring:
         for key_id in gone:
             self._data_keys.forget(key_id)
         self._own.forget_where(lambda key: key.key_id in gone)
+        self._last_seen.forget_where(lambda key: key.key_id in gone)
 
     def clear(self) -> None:
         """Forget everything: after a restore, and between tests."""
         self._data_keys.clear()
         self._clinic_keys.clear()
         self._own.clear()
+        self._last_seen.clear()
 
     def _unwrapped(self, stored: StoredDataKey) -> DataKey:
         held = self._data_keys.find(stored.key_id)
         if held is not None:
             return held
-        if stored.wrapped is None:
-            raise KeyDestroyed
-        bound = data_key_binding(
-            key_id=stored.key_id, clinic_id=stored.clinic_id, scope=stored.scope, epoch=stored.epoch
-        )
-        secret = decrypt(self._clinic_key(stored.clinic_id, stored.epoch), blob=stored.wrapped, bound=bound)
-        key = _ready(stored, secret)
+        try:
+            key = _ready(stored, self._secret_of(stored))
+        except (KeyDestroyed, EpochDestroyed):
+            # A rotation may have come between the two looks: then its row is wrapped under a newer clinic key now.
+            again = self.store.data_keys([stored.key_id])
+            if not again or again[0].epoch == stored.epoch:
+                raise
+            return self._unwrapped(again[0])
         self._data_keys.keep(stored.key_id, key)
         return key
+
+    def _secret_of(self, stored: StoredDataKey) -> bytes:
+        if stored.wrapped is None:
+            raise KeyDestroyed
+        return decrypt(self._clinic_key(stored.clinic_id, stored.epoch), blob=stored.wrapped, bound=_binding(stored))
+
+    def _wrapped(self, stored: StoredDataKey, secret: bytes) -> bytes:
+        return encrypt(self._clinic_key(stored.clinic_id, stored.epoch), plain=secret, bound=_binding(stored))
 
     def _clinic_key(self, clinic_id: UUID, epoch: int) -> AESGCM:
         held = self._clinic_keys.find((clinic_id, epoch))
@@ -283,6 +338,10 @@ def _ready(stored: StoredDataKey, secret: bytes) -> DataKey:
         secret=secret,
         cipher=AESGCM(secret),
     )
+
+
+def _binding(stored: StoredDataKey) -> bytes:
+    return data_key_binding(key_id=stored.key_id, clinic_id=stored.clinic_id, scope=stored.scope, epoch=stored.epoch)
 
 
 def _clinic_binding(clinic_id: UUID, epoch: int) -> bytes:

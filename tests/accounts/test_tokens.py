@@ -83,9 +83,7 @@ def test_an_account_that_was_closed_bears_no_token_any_more(northgate, reception
     token = issue_account_token(
         clinic_id=northgate.id, account_id=reception.id, role=Role.STAFF, actor=system_actor(), now=now
     )
-    with record(
-        Action.ACCOUNT_CREATED, by=system_actor(), now=now, clinic_id=northgate.id, account=reception.id, role="none"
-    ):
+    with record(Action.ACCOUNT_CREATED, by=system_actor(), now=now, clinic_id=northgate.id, account=reception.id):
         Account.objects.filter(id=reception.id).update(is_active=False)
 
     assert find_bearer(token, now=now + HOUR) is None

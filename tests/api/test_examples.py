@@ -24,6 +24,10 @@ def test_preferences_are_said_so(me: Client) -> None:
     assert answer.status_code == 200
 
 
+def test_preferences_are_tried(me: Client) -> None:
+    assert me.post("/api/v1/me/preferences/preview", examples.TRIAL).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [

@@ -9,7 +9,18 @@ from django.utils import translation
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
-from backend.api import clinics, consents, fields, me, messages, patients, preferences, programmes, templates
+from backend.api import (
+    clinics,
+    consents,
+    fields,
+    me,
+    messages,
+    patients,
+    preferences,
+    previewing,
+    programmes,
+    templates,
+)
 from backend.api.sentences import FIELDS, NAMED, OURS_BY_CODE, PROBLEMS, field_sentence
 from backend.policy.vocabulary import Language
 from tests.api.conftest import Client
@@ -17,7 +28,7 @@ from tests.factories.programmes import REMINDER
 
 NORTHGATE = "/api/v1/clinics/northgate"
 ME = "/api/v1/me"
-PLACES = (clinics, consents, fields, me, messages, patients, preferences, programmes, templates)
+PLACES = (clinics, consents, fields, me, messages, patients, preferences, previewing, programmes, templates)
 # These can not be reached: our fields read no dates, times and numbers through the framework.
 FRAMEWORK_ONLY = {
     "overflow",

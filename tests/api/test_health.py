@@ -1,5 +1,6 @@
 """Whatever starts and balances processes asks here."""
 
+from backend.audit.sequencing import sequence_all
 from tests.api.conftest import Client
 
 
@@ -7,7 +8,18 @@ def test_a_process_that_is_of_use_says_so_without_a_token(nobody: Client) -> Non
     answer = nobody.get("/health")
 
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "database": True, "migrations": True, "keys": True}
+    told = answer.json()
+    told.pop("log")
+    assert told == {"status": "ok", "database": True, "migrations": True, "keys": True}
+
+
+def test_a_log_that_lags_behind_is_told_and_stops_nothing(transactional_db: None, nobody: Client, now) -> None:
+    before = nobody.get("/health")
+    sequence_all(now=now)
+    after = nobody.get("/health")
+
+    assert (before.status_code, before.json()["log"]) == (200, False)
+    assert (after.status_code, after.json()["log"]) == (200, True)
 
 
 def test_it_is_not_sent_to_https(nobody: Client, settings) -> None:
@@ -26,7 +38,13 @@ def test_a_database_that_is_not_up_to_date_is_of_no_use(nobody: Client) -> None:
     answer = nobody.get("/health")
 
     assert answer.status_code == 503
-    assert answer.json() == {"status": "unavailable", "database": True, "migrations": False, "keys": False}
+    assert answer.json() == {
+        "status": "unavailable",
+        "database": True,
+        "migrations": False,
+        "keys": False,
+        "log": False,
+    }
 
 
 def test_it_is_read_only(nobody: Client) -> None:

@@ -4,7 +4,9 @@ from typing import Any
 
 from backend.audit.actors import system_actor
 from backend.audit.keys import destroy_subject_keys
+from backend.audit.sequencing import sequence_all
 from tests.api.conftest import Client
+from tests.factories.patients import make_patient
 from tests.factories.programmes import REMINDER
 
 ENTRIES = "/api/v1/clinics/northgate/audit/entries"
@@ -50,3 +52,36 @@ def test_an_erased_patient_is_gone_from_the_api(desk: Client, me: Client, consen
     assert desk.get(f"/api/v1/clinics/northgate/patients/{consenting.id}").status_code == 404
     assert desk.get("/api/v1/clinics/northgate/patients").json()["results"] == []
     assert me.get("/api/v1/clinics/northgate").status_code == 403
+
+
+def test_who_saw_a_patients_record(
+    transactional_db: None, officer: Client, desk: Client, consenting, silent, northgate, now
+) -> None:
+    desk.get(f"/api/v1/clinics/northgate/patients/{consenting.id}")
+    desk.get(f"/api/v1/clinics/northgate/patients/{silent.id}")
+    sequence_all(now=now)
+
+    entries = officer.get(f"{ENTRIES}?patient={consenting.id}&language=en").json()["results"]
+
+    read = [one for one in entries if one["action"] == "patient.read"]
+    assert [one["actor"]["handle"] for one in read] == ["reception@northgate"]
+    assert read[0]["parts"][0]["sentence"].startswith("The patient\u2019s data was looked at")
+    subjects = {part["subject"] for one in entries for part in one["parts"]}
+    assert subjects <= {str(consenting.id)}
+    assert {"patient.created", "consent.given"} <= {one["action"] for one in entries}
+
+
+def test_pages_of_what_is_about_a_patient(transactional_db: None, officer: Client, consenting, now) -> None:
+    sequence_all(now=now)
+    everything = officer.get(f"{ENTRIES}?patient={consenting.id}&limit=100").json()["results"]
+    first = officer.get(f"{ENTRIES}?patient={consenting.id}&limit=2").json()
+    second = officer.get(f"{ENTRIES}?patient={consenting.id}&limit=2&cursor={first['next']}").json()
+
+    assert [one["id"] for one in first["results"] + second["results"]] == [one["id"] for one in everything[:4]]
+
+
+def test_nothing_is_told_of_another_clinics_patient(officer: Client, southbank, now) -> None:
+    theirs = make_patient(southbank.id, now=now)
+
+    assert officer.get(f"{ENTRIES}?patient={theirs.id}").status_code == 404
+    assert officer.get(f"{ENTRIES}?patient=nobody").status_code == 400

@@ -14,6 +14,11 @@ from backend.vault.fields import SealedField
 NOT_GUARDED = {
     "audit.AuditEntry": "the entry itself: it comes first, and is append-only",
     "audit.AuditLog": "the name of a log: it is made before its first entry, and is append-only",
+    "audit.AuditLeaf": "the place of an entry, written by the sequencer once the entry stands; append-only",
+    "audit.AuditNode": "a hash over leaves; append-only",
+    "audit.AuditCheckpoint": "the signed size of a log; append-only",
+    "audit.AuditPart": "which entries stand under which key: the sequencer's, append-only",
+    "audit.AuditRefusedEntry": "a row that has no place in any log: the sequencer's, append-only",
     "api.IdempotencyKey": "no business fact: that a request was answered; the operation has its own entries",
     "contenttypes.ContentType": "Django's list of models; written by migrations only",
     "auth.Permission": "Django's list of permissions; Accord asks memberships and tokens instead",

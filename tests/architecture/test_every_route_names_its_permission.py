@@ -13,6 +13,7 @@ from backend.api.permissions import DenyAll
 # Open to everybody, each with its reason.
 OPEN = {
     "": "the start page names nobody",
+    "^u/(?P<token>.*)$": "the link itself is the permission: a withdrawal asks nobody to sign in (GDPR Art. 7(3))",
     "health": "asked by whatever balances processes; says up or down",
     "api/schema/": "the description of the API is public",
     "api/docs/": "so are the pages that show it",

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ from backend.audit.leaf import (
     open_part,
     parse_leaf,
     seal_leaf,
+    write_header,
 )
 from backend.vault.ciphers import Tampered, new_key
 from backend.vault.identifiers import new_id
@@ -71,6 +73,55 @@ def test_what_is_in_the_profile_is_written_as_rfc_8785_says(value):
 @given(profile)
 def test_canonical_text_is_read_back_as_the_same_value(value):
     assert json.loads(canonical_json(value)) == value
+
+
+def test_a_header_is_written_as_rfc_8785_says():
+    for request in ("", "0" * 32):
+        given = {**HEADER, **({"cid": request} if request else {})}
+        written = write_header(
+            entry_id=UUID(str(given["id"])),
+            clinic_id=UUID(str(given["tn"])),
+            action="patient.read",
+            happens_to="patient",
+            outcome="ok",
+            actor="u:5f0c9a3e",
+            moment=1_791_964_800_000_000,
+            request=request,
+        )
+        assert written == canonical_json(given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"action": "Patient"},
+        {"action": 'a","b":"c'},
+        {"happens_to": "patient\n"},
+        {"outcome": "perhaps"},
+        {"actor": "Ottokar"},
+        {"actor": "u:"},
+        {"moment": 2**53},
+        {"moment": 1.5},
+        {"moment": True},
+        {"request": "0" * 31},
+        {"request": "é" * 32},
+    ],
+    ids=str,
+)
+def test_a_header_with_anything_else_is_not_written(change):
+    right: dict[str, Any] = {
+        "entry_id": UUID(int=1),
+        "clinic_id": UUID(int=2),
+        "action": "patient.read",
+        "happens_to": "patient",
+        "outcome": "ok",
+        "actor": "sys",
+        "moment": 0,
+        "request": "",
+    }
+    assert write_header(**right)
+    with pytest.raises(NotCanonical):
+        write_header(**{**right, **change})
 
 
 def test_every_control_character_is_written_as_rfc_8785_says():
@@ -267,7 +318,18 @@ def test_a_header_outside_the_closed_list_is_neither_written_nor_read(header):
     with pytest.raises(NotCanonical):
         seal_leaf(header, [(make_key(), {"d": {}})])
 
-    text = canonical_json(header)
+    text, good = canonical_json(header), canonical_json(HEADER)
+    parts = seal_leaf(HEADER, [(make_key(), {"d": {}})])[5 + len(good) :]
+    assert parse_leaf(b"\x01" + len(good).to_bytes(4, "big") + good + parts).parts
+    with pytest.raises(Tampered):
+        parse_leaf(b"\x01" + len(text).to_bytes(4, "big") + text + parts)
+
+
+def test_a_leaf_without_a_part_is_neither_written_nor_read():
+    with pytest.raises(ValueError, match="at least one part"):
+        seal_leaf(HEADER, [])
+
+    text = canonical_json(HEADER)
     with pytest.raises(Tampered):
         parse_leaf(b"\x01" + len(text).to_bytes(4, "big") + text + b"\x00")
 

@@ -3,6 +3,8 @@
 # ruff: noqa: PT012 - what fails here is a whole block
 
 import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +14,11 @@ from django.test.utils import CaptureQueriesContext
 
 from backend.audit.actions import Action
 from backend.audit.actors import system_actor
+from backend.audit.keys import destroy_subject_keys, issue_subject_keys
 from backend.audit.models import AuditEntry, AuditLog
 from backend.audit.recording import (
     Draft,
+    Entry,
     EntryLost,
     MarkLeftOpen,
     Outcome,
@@ -26,7 +30,7 @@ from backend.audit.recording import (
 )
 from backend.patients.models import ImportRun
 from backend.vault.identifiers import new_id
-from backend.vault.keyring import KeyUnavailable, Scope, keyring, keys_at_hand
+from backend.vault.keyring import Keyring, KeyUnavailable, Scope, install, keyring, keys_at_hand
 
 on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's marker row")
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's transaction ids")
@@ -371,6 +375,75 @@ def test_an_entry_about_another_clinics_patient_is_refused(patient, southbank, n
         pass
 
 
+@contextmanager
+def another_process() -> Iterator[None]:
+    """What happens inside is done by a process with a memory of its own."""
+    mine = keyring()
+    install(Keyring(provider=mine.provider, store=mine.store))
+    try:
+        yield
+    finally:
+        install(mine)
+
+
+@pytest.mark.parametrize("others", [0, 1, 600], ids=["alone", "with another", "among many"])
+def test_nothing_is_written_under_a_key_that_another_process_destroyed(clinic, patient, neighbour, now, others):
+    def drafts() -> list[Draft]:
+        subjects = [neighbour.id] * others + [patient.id]
+        return [Draft(action=Action.CONSENTS_READ, clinic_id=clinic.id, about=(subject,)) for subject in subjects]
+
+    with record_many(drafts(), by=system_actor(), now=now):
+        pass
+    assert keyring().remembered(clinic_id=clinic.id, scope=Scope.AUDIT, subject_id=patient.id)
+    with another_process():
+        destroy_subject_keys(
+            subject_id=patient.id, clinic_id=clinic.id, reason="erasure", actor=system_actor(), now=now
+        )
+    before = entries()
+
+    with pytest.raises(KeyUnavailable), record_many(drafts(), by=system_actor(), now=now):
+        pass
+    assert entries() == before
+    assert keyring().remembered(clinic_id=clinic.id, scope=Scope.AUDIT, subject_id=patient.id) is None
+
+
+def test_an_entry_about_two_of_whom_one_was_erased_elsewhere_is_refused(clinic, patient, neighbour, now):
+    def both() -> AbstractContextManager[Entry]:
+        about = (patient.id, neighbour.id)
+        return record(Action.CONSENTS_READ, by=system_actor(), now=now, clinic_id=clinic.id, about=about)
+
+    with both():
+        pass
+    with another_process():
+        destroy_subject_keys(
+            subject_id=neighbour.id, clinic_id=clinic.id, reason="erasure", actor=system_actor(), now=now
+        )
+
+    with pytest.raises(KeyUnavailable), both():
+        pass
+
+
+def test_a_key_that_was_never_committed_is_not_held_against_the_next(clinic, now):
+    somebody = new_id()
+
+    def welcome() -> None:
+        issued = issue_subject_keys([somebody], clinic_id=clinic.id, now=now)
+        with record_many([issued.draft(clinic.id)], by=system_actor(), now=now):
+            issued.save()
+        with record(Action.CONSENTS_READ, by=system_actor(), now=now, clinic_id=clinic.id, about=somebody):
+            pass
+
+    with pytest.raises(Unwell), transaction.atomic():
+        welcome()
+        raise Unwell
+    welcome()
+    before = entries()
+
+    with record(Action.CONSENTS_READ, by=system_actor(), now=now, clinic_id=clinic.id, about=somebody):
+        pass
+    assert entries() == before + 1
+
+
 def test_a_time_without_a_zone_is_refused(clinic, now):
     with (
         pytest.raises(ValueError, match="zone"),
@@ -473,6 +546,19 @@ def test_recording_is_one_statement_on_postgresql(committed, run, recording):
 
     assert len(statements(captured)) == 1
     assert statements(captured)[0].startswith("INSERT INTO audit_entry")
+
+
+@on_postgresql
+def test_recording_about_a_patient_whose_key_was_seen_is_one_statement_too(committed, clinic, patient, now):
+    def look() -> AbstractContextManager[Entry]:
+        return record(Action.CONSENTS_READ, by=system_actor(), now=now, clinic_id=clinic.id, about=patient.id)
+
+    with look():
+        pass
+    with CaptureQueriesContext(connection) as captured, look():
+        pass
+
+    assert len(statements(captured)) == 1
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["each another patient", "all one patient"])

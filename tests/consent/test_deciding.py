@@ -15,7 +15,6 @@ from backend.audit.leaf import canonical_json
 from backend.audit.recording import record
 from backend.consent.models import ConsentEvent, ConsentState, Notice
 from backend.consent.operations import (
-    ConsentNeedsGuardian,
     Expression,
     NoticeOutdated,
     SaidMeanwhile,
@@ -25,7 +24,7 @@ from backend.consent.operations import (
     refuse_consent,
     withdraw_consent,
 )
-from backend.consent.operations.deciding import EvidenceMissing, PatientHasDied
+from backend.consent.operations.expressing import EvidenceMissing, PatientHasDied
 from backend.consent.operations.publishing import PurposeExists
 from backend.consent.queries import consent_facts_of, events_of, latest_notices, states_of
 from backend.errors import InvalidInput, NotFound
@@ -103,7 +102,7 @@ def test_each_word_is_an_event_of_its_own_and_they_are_counted(silent, now):
     withdraw(silent, now + 3 * HOUR)
 
     events = ConsentEvent.objects.filter(patient_id=silent.id).order_by("number")
-    assert [(event.number, event.decision) for event in events] == [
+    assert [(event.number, event.kind) for event in events] == [
         (1, "given"),
         (2, "refused"),
         (3, "given"),
@@ -111,7 +110,7 @@ def test_each_word_is_an_event_of_its_own_and_they_are_counted(silent, now):
     ]
     assert status(silent) == "withdrawn"
     assert [event.decision for event in events_of(clinic_id=silent.clinic_id, patient_id=silent.id)] == [
-        event.decision for event in events
+        event.kind for event in events
     ]
 
 
@@ -123,7 +122,7 @@ def test_an_event_is_never_changed_and_never_deleted(silent, now):
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM consent_event")
 
-    for change in (lambda: rows.update(decision="withdrawn"), lambda: rows.update(number=9), delete):
+    for change in (lambda: rows.update(kind="withdrawn"), lambda: rows.update(number=9), delete):
         entry = record(
             Action.STATES_REBUILT, by=system_actor(), now=now, clinic_id=silent.clinic_id, count=1, different=0
         )
@@ -437,39 +436,34 @@ def test_under_fifteen_a_guardian_says_yes_too(northgate, now, born, needs_guard
     child = make_patient(northgate.id, now=now, birth_date=born)
     mother = mother_of(child, now)
 
+    alone = say(give_consent, child, now)
     if needs_guardian:
-        with pytest.raises(ConsentNeedsGuardian):
-            say(give_consent, child, now)
-        with pytest.raises(ConsentNeedsGuardian):
-            say(give_consent, child, now, representatives=(mother,), by_patient=False)
-        say(give_consent, child, now, representatives=(mother,))
-        assert [one["role"] for one in ConsentEvent.objects.get().expressed_by] == ["patient", "representative"]
+        assert alone.status == "pending"
+        assert say(give_consent, child, now, representatives=(mother,), by_patient=False).status == "given"
+        assert [one["role"] for one in ConsentEvent.objects.get(kind="given").expressed_by] == [
+            "patient",
+            "representative",
+        ]
     else:
         with pytest.raises(InvalidInput):
             say(give_consent, child, now, representatives=(mother,), by_patient=False)
-        say(give_consent, child, now)
     assert status(child) == "given"
 
 
-@pytest.mark.parametrize(("day", "needs_guardian"), [(28, True), (1, False)])
-def test_born_on_29_february_fifteen_comes_on_1_march(northgate, day, needs_guardian):
+@pytest.mark.parametrize(("day", "stands"), [(28, "pending"), (1, "given")])
+def test_born_on_29_february_fifteen_comes_on_1_march(northgate, day, stands):
     now = datetime(2027, 2 if day == 28 else 3, day, 9, 0, tzinfo=UTC)
     child = make_patient(northgate.id, now=now, birth_date=date(2012, 2, 29))
 
-    if needs_guardian:
-        with pytest.raises(ConsentNeedsGuardian):
-            say(give_consent, child, now)
-    else:
-        say(give_consent, child, now)
+    assert say(give_consent, child, now).status == stands
 
 
 def test_a_birthday_begins_at_midnight_in_the_clinic(northgate):
     """23:30 in UTC on the eve is half past one in Paris, on the day."""
     child = make_patient(northgate.id, now=datetime(2026, 7, 1, tzinfo=UTC), birth_date=date(2011, 7, 2))
 
-    with pytest.raises(ConsentNeedsGuardian):
-        say(give_consent, child, datetime(2026, 7, 1, 21, 30, tzinfo=UTC))
-    say(give_consent, child, datetime(2026, 7, 1, 22, 30, tzinfo=UTC))
+    assert say(give_consent, child, datetime(2026, 7, 1, 21, 30, tzinfo=UTC)).status == "pending"
+    assert say(give_consent, child, datetime(2026, 7, 1, 22, 30, tzinfo=UTC)).status == "given"
 
 
 def test_a_child_says_no_and_withdraws_alone(northgate, now):
@@ -499,8 +493,7 @@ def test_a_child_who_is_not_yet_born_needs_a_guardian(northgate, now):
     """A mistake of the source; nobody concludes that such a patient is an adult."""
     child = make_patient(northgate.id, now=now, birth_date=date(2099, 1, 1))
 
-    with pytest.raises(ConsentNeedsGuardian):
-        say(give_consent, child, now)
+    assert say(give_consent, child, now).status == "pending"
 
 
 # --------------------------------------------------------------------------------------------------- all at once
@@ -516,7 +509,8 @@ def test_words_said_at_the_same_moment_come_in_an_order_and_none_is_lost(silent,
     events = list(ConsentEvent.objects.filter(patient_id=silent.id).order_by("number"))
     assert [event.number for event in events] == [1, 2, 3, 4, 5, 6]
     state = ConsentState.objects.get(patient_id=silent.id)
-    assert (state.last_event_id, state.status) == (events[-1].id, events[-1].decision)
+    expected = "withdrawn" if events[-1].kind == "withdrawn" else "given"
+    assert (state.last_event_id, state.status) == (events[-1].id, expected)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,7 +10,13 @@ from backend.audit.actions import Action
 from backend.audit.actors import system_actor
 from backend.audit.recording import record
 from backend.consent.models import ConsentEvent, ConsentState, Purpose
-from backend.consent.operations import Rebuilt, give_consent, rebuild_states, refuse_consent
+from backend.consent.operations import (
+    Rebuilt,
+    give_consent,
+    rebuild_states,
+    rebuild_states_of_an_earlier_version,
+    refuse_consent,
+)
 from backend.policy.vocabulary import Channel
 from tests.consent.test_deciding import say, withdraw
 from tests.factories.background import Background
@@ -19,7 +25,18 @@ from tests.factories.patients import make_patient
 from tests.factories.programmes import CHANNELS, RECALL
 
 MINUTE = timedelta(minutes=1)
-COLUMNS = ("patient_id", "purpose_id", "channel", "status", "since", "valid_until", "last_event_id")
+COLUMNS = (
+    "patient_id",
+    "purpose_id",
+    "channel",
+    "status",
+    "since",
+    "valid_until",
+    "guardian_until",
+    "notice_version",
+    "last_event_id",
+    "standing_event_id",
+)
 
 
 def states():
@@ -91,7 +108,7 @@ def test_a_state_that_was_removed_comes_back(northgate, withdrawn, now):
 
 def test_a_state_that_no_event_made_is_removed(northgate, withdrawn, silent, now):
     before = states()
-    event = ConsentEvent.objects.filter(patient_id=withdrawn.id, decision="given")[0]
+    event = ConsentEvent.objects.filter(patient_id=withdrawn.id, kind="given")[0]
     purpose = Purpose.objects.get(clinic_id=northgate.id, slug=RECALL)
     tamper(
         northgate,
@@ -141,3 +158,17 @@ def test_a_withdrawal_in_the_middle_of_a_rebuild_is_not_undone(northgate, silent
 
     assert set(ConsentState.objects.values_list("status", flat=True)) == {"withdrawn"}
     assert rebuild(northgate, now).different == 0
+
+
+def test_states_from_before_they_named_their_event_permit_again_after_the_start(consenting, now):
+    with record(
+        Action.STATES_REBUILT, by=system_actor(), now=now, clinic_id=consenting.clinic_id, count=0, different=0
+    ):
+        ConsentState.objects.update(standing_event=None)
+
+    assert rebuild_states_of_an_earlier_version(actor=system_actor(), now=now) == 1
+
+    states = ConsentState.objects.filter(patient_id=consenting.id, status="given")
+    assert states.exists()
+    assert not states.filter(standing_event=None).exists()
+    assert rebuild_states_of_an_earlier_version(actor=system_actor(), now=now) == 0

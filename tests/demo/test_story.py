@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 SECONDS = 240
+VERIFIER = Path(__file__).parents[2] / "backend" / "audit" / "verifier.py"
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -77,6 +80,78 @@ def test_the_story_tells_no_token_of_another_and_no_number(told: tuple[str, dict
     assert "+3363998" not in words
 
 
+def ask_verifier(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
+    command = [sys.executable, "-I", str(VERIFIER), *map(str, arguments), "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    return ended.returncode, json.loads(ended.stdout)
+
+
+def test_what_is_left_behind_verifies_and_tells_each_consent(told: tuple[str, dict[str, Any]]) -> None:
+    _words, report = told
+    log = report["audit"]
+
+    code, answer = ask_verifier(
+        *(log["bundle"], "--checkpoint", log["checkpoint"], "--keys", log["keys"], "--messages")
+    )
+
+    assert code == 0
+    assert answer["size"] == log["bundle_size"] > log["checkpoint_size"]
+    assert answer["pinned"][0]["ok"] is True
+    assert answer["pinned"][0]["size"] == log["checkpoint_size"]
+    assert answer["messages"]["handed_over"] == log["message.handed_over"]
+    assert sum(one["consent_entry"] is not None for one in answer["messages"]["permitted"]) == len(
+        report["handed_over"]
+    )
+
+
+def test_the_officers_key_is_for_the_officer_alone(told: tuple[str, dict[str, Any]]) -> None:
+    _words, report = told
+    key = Path(report["audit"]["keys"])
+
+    assert stat.S_IMODE(key.stat().st_mode) == 0o400
+    assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
+
+
+def test_a_log_from_before_the_withdrawal_is_not_taken_for_the_whole(told: tuple[str, dict[str, Any]]) -> None:
+    _words, report = told
+    kept = Path(report["audit"]["checkpoint"])
+    earlier = kept.with_name("before-the-withdrawal.zip")
+
+    alone, _answer = ask_verifier(earlier)
+    compared, answer = ask_verifier(earlier, "--checkpoint", kept)
+
+    assert (alone, compared) == (0, 1)
+    assert [one["code"] for one in answer["findings"]] == ["pinned_larger"]
+
+
+def test_the_command_that_the_story_ends_with_works(told: tuple[str, dict[str, Any]]) -> None:
+    words, _report = told
+    _before, _told, rest = words.partition("Verify it yourself:\n")
+    command = shlex.split(rest.partition("--messages")[0].replace("\\\n", " "))
+
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines()[-1].startswith("VALID:")
+
+
+@pytest.mark.parametrize(
+    ("tried", "told_of_it"),
+    [
+        ("one bit of it is changed in the database", "not_written_by_us_or_changed"),
+        ("it is deleted from the database, and the gap closed", "each entry left is genuine"),
+        ("one bit of it is changed in the file that was handed over", "Entry"),
+        ("the log is handed over as it was before", "signs"),
+    ],
+)
+def test_each_way_to_rewrite_the_past_is_found(told: tuple[str, dict[str, Any]], tried: str, told_of_it: str) -> None:
+    words, _report = told
+    _before, found, after = words.partition(f"✓ {tried}: found\n")
+
+    assert found
+    assert told_of_it in after.splitlines()[0]
+
+
 @pytest.mark.needs_data
 def test_real_files_hold_too(third_party_data: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
@@ -95,6 +170,8 @@ def test_real_files_hold_too(third_party_data: Path, tmp_path: Path) -> None:
     assert [one["patient"] for one in told["handed_over"] if one["channel"] != "push"] == []
     assert "6a4160eb-a793-2f86-2302-378626f46cce" in {one["patient"] for one in told["handed_over"]}
     assert told["reach"]["would_not"]
+    assert told["audit"]["verified"] is True
+    assert told["audit"]["tampering_found"] is True
 
 
 def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path: Path) -> None:

@@ -3,10 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
+from backend.audit.actions import Action
 from backend.audit.actors import Actor
+from backend.audit.recording import record
+from backend.consent.models import Purpose
 from backend.consent.operations import define_purpose, publish_notice
 from backend.messaging.operations import VariantText, publish_template
-from backend.policy.vocabulary import Channel, Language, Nature, Tone
+from backend.policy.vocabulary import Channel, Language, LegalBasis, Nature, Tone
+from backend.programmes.library.catalogue import load_service_templates
 from backend.programmes.operations import approve_programme, start_programme, write_programme
 
 REMINDER = "appointment_reminder"
@@ -16,6 +20,30 @@ WORDS = {
     Language.FRENCH: "{{ clinic.discreet_name }} : rendez-vous {{ appointment.short_date }} {{ appointment.time }}.",
     Language.ENGLISH: "{{ clinic.discreet_name }}: appointment {{ appointment.short_date }} {{ appointment.time }}.",
 }
+
+
+def make_mistaken_purpose(clinic_id: UUID, *, actor: Actor, now: datetime) -> UUID:
+    """A purpose of the closed list that says a law obliges the clinic to it, as it may stand in older databases."""
+    purpose_id = define_purpose(
+        clinic_id=clinic_id,
+        slug="contact_point_check",
+        nature=Nature.CLOSED_LIST,
+        channels=(Channel.SMS,),
+        names={},
+        statements={},
+        actor=actor,
+        now=now,
+    )
+    with record(
+        Action.PURPOSE_DEFINED,
+        by=actor,
+        now=now,
+        clinic_id=clinic_id,
+        purpose="contact_point_check",
+        nature="closed_list",
+    ):
+        Purpose.objects.filter(id=purpose_id).update(legal_basis=LegalBasis.LEGAL_OBLIGATION)
+    return purpose_id
 
 
 def define_words(clinic_id: UUID, *, actor: Actor, now: datetime) -> None:
@@ -90,3 +118,29 @@ def run_programme(clinic_id: UUID, slug: str, *, manager: Actor, doctor: Actor, 
     approve_programme(clinic_id=clinic_id, programme_id=programme_id, actor=doctor, now=now)
     start_programme(clinic_id=clinic_id, programme_id=programme_id, actor=manager, now=now)
     return programme_id
+
+
+def offer_checks(clinic_id: UUID, *, actor: Actor, now: datetime) -> None:
+    """The one-time code that checks a contact point: on the closed list, and sent without consent."""
+    define_purpose(
+        clinic_id=clinic_id,
+        slug="contact_point_check",
+        nature=Nature.CLOSED_LIST,
+        channels=(Channel.SMS, Channel.EMAIL),
+        names=dict.fromkeys(Language, "check"),
+        statements=dict.fromkeys(Language, "check"),
+        actor=actor,
+        now=now,
+    )
+    template = load_service_templates()["contact_point_check"]
+    publish_template(
+        clinic_id=clinic_id,
+        slug=template.slug,
+        purpose=template.purpose,
+        variants=[
+            VariantText(channel=one.channel, language=one.language, tone=one.tone, subject=one.subject, body=one.body)
+            for one in template.variants
+        ],
+        actor=actor,
+        now=now,
+    )

@@ -5,42 +5,20 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from backend.consent.operations import define_purpose
 from backend.messaging.delivery import deliver_due_messages
 from backend.messaging.models import Message
-from backend.messaging.operations import VariantText, plan_checks, publish_template
+from backend.messaging.operations import plan_checks
 from backend.patients.models import ContactPoint
 from backend.patients.operations import CodeRefused, verify_contact_point
 from backend.patients.operations.contact_points import CodeTooSoon, prepare_code
-from backend.policy.vocabulary import Channel, ContactStatus, Language, MessageState, Nature
-from backend.programmes.library.catalogue import load_service_templates
+from backend.policy.vocabulary import ContactStatus, MessageState
 from tests.factories.patients import make_patient
+from tests.factories.programmes import offer_checks
 
 
 @pytest.fixture
 def patient(northgate, manager, now):
-    define_purpose(
-        clinic_id=northgate.id,
-        slug="contact_point_check",
-        nature=Nature.CLOSED_LIST,
-        channels=(Channel.SMS, Channel.EMAIL),
-        names=dict.fromkeys(Language, "check"),
-        statements=dict.fromkeys(Language, "check"),
-        actor=manager,
-        now=now,
-    )
-    template = load_service_templates()["contact_point_check"]
-    publish_template(
-        clinic_id=northgate.id,
-        slug=template.slug,
-        purpose=template.purpose,
-        variants=[
-            VariantText(channel=one.channel, language=one.language, tone=one.tone, subject=one.subject, body=one.body)
-            for one in template.variants
-        ],
-        actor=manager,
-        now=now,
-    )
+    offer_checks(northgate.id, actor=manager, now=now)
     return make_patient(northgate.id, now=now, reachable=False)
 
 

@@ -555,7 +555,7 @@ def test_times_are_held_in_utc_and_for_ever_has_a_date() -> None:
 
 
 def test_a_verdict_is_stored_as_codes_and_times() -> None:
-    verdict = decide(preference=PreferenceFacts(paused_until=NOW + DAY))
+    verdict = decide(preference=PreferenceFacts(paused_until=NOW + DAY, version=4))
 
     assert verdict.as_record() == {
         "decided": "defer",
@@ -563,6 +563,7 @@ def test_a_verdict_is_stored_as_codes_and_times() -> None:
         "until": "2026-10-13T08:00:00+00:00",
         "consent_event_id": str(CONSENT_EVENT),
         "standing_event_id": str(CONSENT_EVENT),
+        "preferences_version": 4,
         "rules_version": RULES_VERSION,
         "remedies": ["end_pause"],
     }
@@ -579,6 +580,7 @@ def test_a_verdict_is_stored_as_codes_and_times() -> None:
         {"until": "tomorrow"},
         {"until": "2026-10-13T08:00:00"},
         {"consent_event_id": "7"},
+        {"preferences_version": "7"},
     ],
 )
 def test_a_record_that_was_never_written_is_refused(damage: dict[str, Any]) -> None:

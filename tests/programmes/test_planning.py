@@ -281,7 +281,57 @@ def test_what_is_queued_when_a_programme_is_paused_is_withheld(northgate, consen
 
     assert given_to(carriers) == []
     assert Message.objects.get().verdict["reasons"] == ["programme_not_running"]
-    start_programme(**these, now=now)
+
+
+def test_what_a_pause_withheld_goes_out_once_the_programme_runs_again(northgate, consenting, manager, now):
+    make_appointment(consenting, starts_at=now + TOMORROW, now=now)
+    plan_programmes(now=now)
+    these = {"clinic_id": northgate.id, "programme_id": programme_id(northgate, REMINDER), "actor": manager}
+    pause_programme(**these, now=now)
+    carriers = carriers_in_test()
+    deliver_due_messages(now=now, carriers=carriers)
+
+    start_programme(**these, now=now + HOUR)
+    plan_programmes(now=now + HOUR)
+    deliver_due_messages(now=now + HOUR, carriers=carriers)
+
+    assert states() == ["sent"]
+    assert len(given_to(carriers)) == 1
+
+
+def test_a_pause_that_outlives_the_use_of_a_message_keeps_it_back_for_good(northgate, consenting, manager, now):
+    make_appointment(consenting, starts_at=now + TOMORROW, now=now)
+    plan_programmes(now=now)
+    these = {"clinic_id": northgate.id, "programme_id": programme_id(northgate, REMINDER), "actor": manager}
+    pause_programme(**these, now=now)
+    carriers = carriers_in_test()
+    deliver_due_messages(now=now, carriers=carriers)
+
+    start_programme(**these, now=now + TOMORROW + HOUR)
+    plan_programmes(now=now + TOMORROW + HOUR)
+    deliver_due_messages(now=now + TOMORROW + HOUR, carriers=carriers)
+
+    assert states() == ["withheld"]
+    assert given_to(carriers) == []
+
+
+def test_a_withdrawal_that_the_gate_saw_is_not_decided_again(northgate, consenting, manager, now):
+    make_appointment(consenting, starts_at=now + TOMORROW, now=now)
+    plan_programmes(now=now)
+    these = {"clinic_id": northgate.id, "programme_id": programme_id(northgate, REMINDER), "actor": manager}
+    pause_programme(**these, now=now)
+    said = {"clinic_id": northgate.id, "patient_id": consenting.id, "actor": consenting.actor, "now": now}
+    withdraw_consent(**said, purpose=REMINDER, channels=CHANNELS, method=Method.APP)
+    carriers = carriers_in_test()
+    deliver_due_messages(now=now, carriers=carriers)
+
+    consent(consenting, purpose=REMINDER, channels=CHANNELS, now=now + HOUR)
+    start_programme(**these, now=now + HOUR)
+    plan_programmes(now=now + HOUR)
+    deliver_due_messages(now=now + HOUR, carriers=carriers)
+
+    assert states() == ["withheld"]
+    assert given_to(carriers) == []
 
 
 def test_a_paused_programme_plans_nothing(northgate, consenting, manager, now):
@@ -325,7 +375,7 @@ def test_the_words_come_in_the_patients_language_and_tone(northgate, now):
 
     (message,) = given_to(carriers)
     assert message.language is Language.ENGLISH
-    assert message.text == "[formal] Northgate: appointment 15 Oct 14:00."
+    assert message.text.startswith("[formal] Northgate: appointment 15 Oct 14:00.\n\nStop these messages: http")
 
 
 def test_a_birth_date_in_the_future_does_not_stop_planning(northgate, consenting, now):

@@ -12,6 +12,11 @@ from tests.factories.carriers import carriers_to, settings_for
 
 
 @pytest.fixture
+def committed(transactional_db: None) -> None:
+    """Transactions really end here. Whoever asks for it asks for it first."""
+
+
+@pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     with Sandbox(tmp_path) as running:
         yield running

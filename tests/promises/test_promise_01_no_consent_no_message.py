@@ -209,7 +209,7 @@ def test_the_verdict_is_kept_with_what_was_sent_and_with_what_was_not(consenting
     assert sent.verdict["decided"] == "allow"
     assert sent.verdict["stage"] == "sending"
     relied_upon = ConsentEvent.objects.get(id=UUID(sent.verdict["consent_event_id"]))
-    assert (relied_upon.patient_id, relied_upon.channel, relied_upon.decision) == (consenting.id, "push", "given")
+    assert (relied_upon.patient_id, relied_upon.channel, relied_upon.kind) == (consenting.id, "push", "given")
     assert withheld.state == MessageState.WITHHELD
     assert withheld.verdict["decided"] == "deny"
     assert withheld.verdict["reasons"] == ["no_consent"]

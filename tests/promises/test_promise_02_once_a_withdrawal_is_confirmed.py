@@ -60,7 +60,7 @@ def withdraw(patient, now, channels=CHANNELS):
 
 
 def is_fenced(patient):
-    return ConsentEvent.objects.filter(patient_id=patient.id, decision="withdrawn").exists()
+    return ConsentEvent.objects.filter(patient_id=patient.id, kind="withdrawn").exists()
 
 
 @dataclass

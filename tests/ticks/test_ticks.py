@@ -14,6 +14,8 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from backend.audit.models import AuditCheckpoint
+from backend.audit.tree_check import check_trees
 from backend.config.celery import app
 from backend.consent.operations import withdraw_consent
 from backend.messaging.models import Message
@@ -80,10 +82,15 @@ def a_queued_reminder_leaves_and_a_withdrawn_one_stays(
         while not sandbox.received() and time.monotonic() < deadline:
             time.sleep(0.2)
         received = sandbox.received()
+        while not AuditCheckpoint.objects.exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
 
     assert [one.channel for one in received] == ["push"], (tmp_path / "worker.log").read_text(encoding="utf-8")[-4000:]
     states = dict(Message.objects.values_list("patient_id", "state"))
     assert states == {consenting.id: MessageState.SENT, withdrawn.id: MessageState.WITHHELD}
+    # The worker signed the log, and remembers what it signed outside of the database.
+    assert check_trees().holds
+    assert list((tmp_path / "checkpoints").iterdir())
 
 
 def wake_the_planner(broker: str) -> None:
@@ -142,6 +149,8 @@ def test_a_withdrawal_reaches_the_worker_of_another_process(
         while Message.objects.get().state == MessageState.PLANNED and time.monotonic() < deadline:
             time.sleep(0.2)
         received = sandbox.received()
+        while not AuditCheckpoint.objects.exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
 
     assert withdrawal.confirmed
     assert received == ()

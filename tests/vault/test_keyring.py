@@ -147,6 +147,19 @@ def test_forgotten_keys_are_looked_up_again(ring, shelf, key):
         ring.current(clinic_id=CLINIC, scope=Scope.CLINIC)
 
 
+def test_a_patients_key_is_remembered_for_a_while_and_never_answered_as_current(ring, shelf, key):
+    assert ring.remembered(clinic_id=CLINIC, scope=Scope.PROFILE, subject_id=PATIENT) is None
+    ring.current_of(clinic_id=CLINIC, scope=Scope.PROFILE, subject_ids=[PATIENT])
+    assert ring.remembered(clinic_id=CLINIC, scope=Scope.PROFILE, subject_id=PATIENT).key_id == key.key_id
+    assert ring.remembered(clinic_id=CLINIC, scope=Scope.AUDIT, subject_id=PATIENT) is None
+
+    shelf.destroy(key.key_id)
+    with pytest.raises(KeyUnavailable):
+        ring.current(clinic_id=CLINIC, scope=Scope.PROFILE, subject_id=PATIENT)
+    ring.forget([key.key_id])
+    assert ring.remembered(clinic_id=CLINIC, scope=Scope.PROFILE, subject_id=PATIENT) is None
+
+
 MOVED = {
     "another key's place": {"key_id": UUID(int=7)},
     "another clinic": {"clinic_id": UUID(int=7)},
@@ -186,11 +199,11 @@ def test_keys_at_hand_are_not_looked_up(ring, shelf):
     before = shelf.asked
 
     with keys_at_hand([fresh]):
-        assert ring.is_at_hand(clinic_id=CLINIC, scope=Scope.PROFILE, subject_id=PATIENT)
+        assert ring.at_hand(clinic_id=CLINIC, scope=Scope.PROFILE, subject_id=PATIENT) is fresh
         assert ring.current(clinic_id=CLINIC, scope=Scope.PROFILE, subject_id=PATIENT) is fresh
         assert ring.by_id(fresh.key_id) is fresh
     assert shelf.asked == before
-    assert not ring.is_at_hand(clinic_id=CLINIC, scope=Scope.PROFILE, subject_id=PATIENT)
+    assert ring.at_hand(clinic_id=CLINIC, scope=Scope.PROFILE, subject_id=PATIENT) is None
     with pytest.raises(KeyUnavailable):
         ring.by_id(fresh.key_id)
 

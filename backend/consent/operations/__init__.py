@@ -1,31 +1,67 @@
-"""What happens to purposes, notices and consents."""
+"""What happens to purposes, notices, consents and objections."""
 
+from backend.consent.operations.asking import note_asked, note_notice_served
+from backend.consent.operations.correcting import SecondPersonNeeded, confirm_error, report_error
 from backend.consent.operations.deciding import (
     ConsentGiven,
-    ConsentNeedsGuardian,
-    Expression,
-    NoticeOutdated,
-    SaidMeanwhile,
     Withdrawal,
     give_consent,
     refuse_consent,
     withdraw_consent,
 )
-from backend.consent.operations.publishing import define_purpose, publish_notice
-from backend.consent.operations.rebuilding import Rebuilt, rebuild_states
+from backend.consent.operations.ending import end_consents, invalidate_consents, revoke_consents
+from backend.consent.operations.expressing import (
+    AgeUnknown,
+    Expression,
+    NoticeOutdated,
+    ObjectionStands,
+    SaidMeanwhile,
+)
+from backend.consent.operations.notices import (
+    NoticeAlreadyApproved,
+    NoticeAlreadyPublished,
+    NoticeNotApproved,
+    approve_notice,
+    draft_notice,
+    publish_draft,
+    publish_notice,
+)
+from backend.consent.operations.objecting import Objected, object_to, take_back_objection
+from backend.consent.operations.publishing import correct_legal_bases, define_purpose
+from backend.consent.operations.rebuilding import Rebuilt, rebuild_states, rebuild_states_of_an_earlier_version
 
 __all__ = [
+    "AgeUnknown",
     "ConsentGiven",
-    "ConsentNeedsGuardian",
     "Expression",
+    "NoticeAlreadyApproved",
+    "NoticeAlreadyPublished",
+    "NoticeNotApproved",
     "NoticeOutdated",
+    "Objected",
+    "ObjectionStands",
     "Rebuilt",
     "SaidMeanwhile",
+    "SecondPersonNeeded",
     "Withdrawal",
+    "approve_notice",
+    "confirm_error",
+    "correct_legal_bases",
     "define_purpose",
+    "draft_notice",
+    "end_consents",
     "give_consent",
+    "invalidate_consents",
+    "note_asked",
+    "note_notice_served",
+    "object_to",
+    "publish_draft",
     "publish_notice",
     "rebuild_states",
+    "rebuild_states_of_an_earlier_version",
     "refuse_consent",
+    "report_error",
+    "revoke_consents",
+    "take_back_objection",
     "withdraw_consent",
 ]

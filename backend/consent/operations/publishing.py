@@ -1,15 +1,15 @@
-"""Purposes are defined, notices are published: what a patient says yes to exists before they say it."""
+"""Purposes are defined: what a patient is asked for exists before they are asked."""
 
-import hashlib
 from datetime import datetime
 from uuid import UUID
 
+from django.db import transaction
+
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
-from backend.audit.leaf import canonical_json
 from backend.audit.recording import Draft, record, record_many
 from backend.clinics.slugs import checked_slug
-from backend.consent.models import Notice, Purpose
+from backend.consent.models import Purpose
 from backend.errors import DomainError, InvalidInput
 from backend.policy.vocabulary import Channel, Language, LegalBasis, Nature
 from backend.vault.identifiers import new_id
@@ -20,6 +20,15 @@ class PurposeExists(DomainError):
 
     code = "purpose_exists"
     sentence = "There is a purpose with this short name already."
+
+
+def basis_of(nature: Nature) -> LegalBasis:
+    """Why messages of this nature are lawful (GDPR Art. 6(1)).
+
+    What is on the closed list answers a request of the person themselves (a code, the confirmation of their own answer)
+    and is part of the service they use: point (b). No law obliges a clinic to send it. See docs/decisions/0008.
+    """
+    return LegalBasis.CONTRACT if nature is Nature.CLOSED_LIST else LegalBasis.CONSENT
 
 
 def define_purpose(
@@ -41,7 +50,6 @@ def define_purpose(
     if not channels:
         raise InvalidInput("A purpose needs at least one channel.", field="channels")
     purpose_id = new_id()
-    basis = LegalBasis.LEGAL_OBLIGATION if nature is Nature.CLOSED_LIST else LegalBasis.CONSENT
     with record(Action.PURPOSE_DEFINED, by=actor, now=now, clinic_id=clinic_id, purpose=slug, nature=nature.value):
         if Purpose.objects.in_clinic(clinic_id).filter(slug=slug).exists():
             raise PurposeExists
@@ -50,7 +58,7 @@ def define_purpose(
             clinic_id=clinic_id,
             slug=slug,
             nature=nature,
-            legal_basis=basis,
+            legal_basis=basis_of(nature),
             health_data_condition=health_data_condition,
             channels=[channel.value for channel in channels],
             names={language.value: name for language, name in names.items()},
@@ -61,47 +69,29 @@ def define_purpose(
     return purpose_id
 
 
-def publish_notice(
-    *,
-    clinic_id: UUID,
-    texts: dict[Language, tuple[str, str]],
-    actor: Actor,
-    now: datetime,
-) -> int:
-    """Publish the next version of the clinic's notice, in every language at once; its number.
+def correct_legal_bases(*, actor: Actor, now: datetime) -> int:
+    """Give every purpose, of every clinic, the legal basis that follows from its nature; how many had another.
 
-    `texts` holds title and body per language. Each row carries the hash of exactly what is shown: title, body, and the
-    statement of every purpose, in canonical JSON (RFC 8785).
+    Only those of the closed list can have another: the database holds all others to consent.
     """
-    if set(texts) != set(Language):
-        raise InvalidInput("A notice is published in every language at once.", field="texts")
-    purposes = list(Purpose.objects.in_clinic(clinic_id).order_by("rank", "slug"))
-    last = Notice.objects.in_clinic(clinic_id).order_by("-version").values_list("version", flat=True).first()
-    version = (last or 0) + 1
-    rows = []
-    for language, (title, body) in texts.items():
-        statements = {purpose.slug: purpose.statements.get(language.value, "") for purpose in purposes}
-        shown = {"version": version, "language": language.value, "title": title, "body": body, "statements": statements}
-        rows.append(
-            Notice(
-                clinic_id=clinic_id,
-                version=version,
-                language=language,
-                title=title,
-                body=body,
-                statements=statements,
-                sha256=hashlib.sha256(canonical_json(shown)).hexdigest(),
-                published_at=now,
+    basis = basis_of(Nature.CLOSED_LIST)
+    with transaction.atomic():
+        wrong = list(
+            Purpose.objects.filter(nature=Nature.CLOSED_LIST)
+            .exclude(legal_basis=basis)
+            .order_by("id")
+            .select_for_update()
+        )
+        if not wrong:
+            return 0
+        drafts = [
+            Draft(
+                action=Action.PURPOSE_BASIS_CORRECTED,
+                clinic_id=purpose.clinic_id,
+                details={"purpose": purpose.slug, "basis": basis.value},
             )
-        )
-    drafts = [
-        Draft(
-            action=Action.NOTICE_PUBLISHED,
-            clinic_id=clinic_id,
-            details={"notice": "contact", "version": version, "language": str(row.language), "sha256": row.sha256},
-        )
-        for row in rows
-    ]
-    with record_many(drafts, by=actor, now=now):
-        Notice.objects.bulk_create(rows)
-    return version
+            for purpose in wrong
+        ]
+        with record_many(drafts, by=actor, now=now):
+            Purpose.objects.filter(id__in=[purpose.id for purpose in wrong]).update(legal_basis=basis)
+    return len(wrong)

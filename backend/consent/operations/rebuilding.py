@@ -13,9 +13,10 @@ from backend.audit.actions import Action
 from backend.audit.actors import Actor
 from backend.audit.recording import Draft, record
 from backend.consent.models import ConsentEvent, ConsentState
-from backend.consent.operations.deciding import Standing, standing_after, write_state
+from backend.consent.operations.standing import Standing, standing_after, standing_of, write_state
 from backend.patients.entries import record_about_patients
 from backend.patients.queries import lock_patient
+from backend.policy.vocabulary import ConsentStatus
 
 AT_ONCE = 500
 
@@ -52,13 +53,27 @@ def rebuild_states(
     return Rebuilt(states, different)
 
 
+def rebuild_states_of_an_earlier_version(*, actor: Actor, now: datetime) -> int:
+    """Make the states anew that were written before a state named the event that it rests on; of how many clinics.
+
+    Such a state permits nothing, although its events may. Safe to run again.
+    """
+    outdated = ConsentState.objects.filter(status=ConsentStatus.GIVEN, standing_event=None)
+    clinic_ids = list(outdated.order_by("clinic_id").values_list("clinic_id", flat=True).distinct())
+    for clinic_id in clinic_ids:
+        rebuild_states(clinic_id=clinic_id, actor=actor, now=now)
+    return len(clinic_ids)
+
+
 def _put_right(one: ConsentEvent, *, actor: Actor, now: datetime) -> bool:
     """Look again behind the lock: the patient may just have said something. Was the state really wrong?"""
     with transaction.atomic():
         lock_patient(clinic_id=one.clinic_id, patient_id=one.patient_id)
-        stream = ConsentEvent.objects.filter(
-            patient_id=one.patient_id, purpose_id=one.purpose_id, channel=one.channel
-        ).order_by("number")
+        stream = (
+            ConsentEvent.objects.filter(patient_id=one.patient_id, purpose_id=one.purpose_id, channel=one.channel)
+            .order_by("number")
+            .select_related("notice")
+        )
         last, expected = _folded(stream.defer("evidence"))
         state = _state_of(last)
         if _agrees(state, expected):
@@ -77,6 +92,7 @@ def _streams(clinic_id: UUID) -> Iterator[tuple[ConsentEvent, Standing]]:
     events = (
         ConsentEvent.objects.in_clinic(clinic_id)
         .order_by("patient_id", "purpose_id", "channel", "number")
+        .select_related("notice")
         .defer("evidence")
         .iterator(chunk_size=AT_ONCE)
     )
@@ -88,8 +104,7 @@ def _folded(events: Iterable[ConsentEvent]) -> tuple[ConsentEvent, Standing]:
     """The last event of a stream, and where the stream stands after all of them."""
     told: tuple[ConsentEvent, Standing] | None = None
     for event in events:
-        before = None if told is None else (told[1].status, told[1].since)
-        told = event, standing_after(before, event)
+        told = event, standing_after(None if told is None else told[1], event)
     if told is None:
         raise ValueError("A stream has at least one event.")
     return told
@@ -103,10 +118,7 @@ def _state_of(event: ConsentEvent) -> ConsentState | None:
 
 
 def _agrees(state: ConsentState | None, expected: Standing) -> bool:
-    if state is None:
-        return False
-    stands = (state.status, state.since, state.valid_until, state.last_event_id)
-    return stands == (expected.status, expected.since, expected.valid_until, expected.last_event_id)
+    return state is not None and standing_of(state) == expected
 
 
 def _without_events(clinic_id: UUID) -> list[ConsentState]:

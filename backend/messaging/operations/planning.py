@@ -41,6 +41,7 @@ from backend.vault.identifiers import new_id
 PLANNING: Final = "planning"
 SENDING: Final = "sending"
 OCCASION_CHANGED: Final = Reason.OCCASION_CHANGED.value
+MAY_PASS: Final = frozenset({OCCASION_CHANGED, Reason.PROGRAMME_NOT_RUNNING.value})
 AT_ONCE: Final = 500
 PLANNERS_AT_ONCE: Final = 3
 DECIDED: Final = (
@@ -357,16 +358,19 @@ def _standing_messages(requests: Iterable[PlanRequest]) -> dict[tuple[UUID, str,
 
 
 def _is_open(message: Message | None) -> bool:
-    """May planning decide on it? On what was never handed over, and was stopped by planning or by its occasion."""
+    """May planning decide on it? On what was never handed over, and was stopped by what can pass.
+
+    That is: by planning itself, by its occasion, or because its programme was paused when it came due.
+    """
     if message is None:
         return True
     if message.state == MessageState.CANCELLED:
         # The appointment was moved away and back again.
         return bool(message.failure == OCCASION_CHANGED)
-    by_planning = message.verdict.get("stage") == PLANNING
-    return message.state == MessageState.WITHHELD and (
-        by_planning or message.verdict.get("reasons") == [OCCASION_CHANGED]
-    )
+    if message.state != MessageState.WITHHELD:
+        return False
+    reasons = message.verdict.get("reasons") or ()
+    return message.verdict.get("stage") == PLANNING or (bool(reasons) and set(reasons) <= MAY_PASS)
 
 
 def _message(choice: Choice, *, clinic_id: UUID, now: datetime) -> Message:

@@ -13,19 +13,26 @@ from backend.patients.operations.contact_points import (
 )
 from backend.patients.operations.importing import ImportCounts, import_records
 from backend.patients.operations.intake import ImportRow, RowOutcome
+from backend.patients.operations.representing import hide_purposes, set_representation
+from backend.patients.operations.restricting import Restricted, lift_restriction, restrict_processing
 
 __all__ = [
     "CodeRefused",
     "CodeTooSoon",
     "ImportCounts",
     "ImportRow",
+    "Restricted",
     "RowOutcome",
     "add_contact_point",
     "attest_contact_point",
+    "hide_purposes",
     "import_records",
+    "lift_restriction",
     "prepare_code",
     "register_device",
     "remove_contact_point",
     "remove_device",
+    "restrict_processing",
+    "set_representation",
     "verify_contact_point",
 ]

@@ -21,6 +21,7 @@ from backend.patients.operations.intake import (
     content_of_telecoms,
     owners_of,
     replace_contact_points,
+    suppressed_rows,
 )
 from backend.patients.sources.reasons import Why
 from backend.patients.sources.records import (
@@ -102,6 +103,7 @@ def take_over_dependants(
             for write in writes:
                 write()
     yield from outcomes
+    yield from suppressed_rows([given for given in records if isinstance(given, RelatedPersonRecord)], intake)
 
 
 def _reference_index(reference: Reference, intake: Intake) -> bytes:
@@ -161,6 +163,7 @@ def _representative_write(
         person.family_name = given.family_name
         person.given_names = list(given.given_names)
         person.is_active = _stands(given, intake)
+        person.starts_on, person.ends_on = given.starts_on, given.ends_on
         person.source_digest = digest
         person.save(force_insert=is_new)
         replace_contact_points(

@@ -23,6 +23,7 @@ from backend.patients.operations.intake import (
     content_of_telecoms,
     owners_of,
     replace_contact_points,
+    suppressed_rows,
 )
 from backend.patients.sources.reasons import Why
 from backend.patients.sources.records import (
@@ -78,6 +79,7 @@ def take_over_patients(records: Sequence[PatientRecord], intake: Intake) -> Iter
             _write_changed_patients(changed, intake)
     for plan in plans:
         yield ImportRow(where=plan.record.where, outcome=plan.outcome, kind="patient")
+    yield from suppressed_rows([plan.record for plan in plans], intake)
 
 
 def _plan_patients(records: Sequence[PatientRecord], intake: Intake) -> tuple[list[_PatientPlan], list[ImportRow]]:

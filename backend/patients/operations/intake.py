@@ -1,6 +1,6 @@
 """What the parts of an import share: the lines of its report, how rows are found again, and contact points."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,11 +15,15 @@ from backend.patients.models import (
     ContactPoint,
     PatientIdentifier,
 )
+from backend.patients.sources.reasons import Why
 from backend.patients.sources.records import (
     Identifier,
+    PatientRecord,
+    RelatedPersonRecord,
     Telecom,
     Where,
 )
+from backend.patients.suppression import digest_of_value, suppressed_digests
 from backend.policy.vocabulary import ContactStatus
 from backend.vault.blind import Indexed, blind_index
 from backend.vault.identifiers import new_id
@@ -149,3 +153,22 @@ def replace_contact_points(
             same.representative_id = representative_id
             same.save(update_fields=["representative"])
     ContactPoint.objects.bulk_create(fresh)
+
+
+def suppressed_rows(records: Sequence[PatientRecord | RelatedPersonRecord], intake: Intake) -> Iterator[ImportRow]:
+    """A line for each contact point that is taken over and yet not used: it is on the suppression list."""
+    told = [
+        (given, place, digest_of_value(ContactKind(telecom.kind), telecom.value, clinic_id=intake.clinic_id))
+        for given in records
+        for place, telecom in enumerate(given.telecoms)
+        if telecom.usable
+    ]
+    listed = suppressed_digests([digest for _given, _place, digest in told], clinic_id=intake.clinic_id)
+    for given, place, digest in told:
+        if digest in listed:
+            yield ImportRow(
+                where=given.where,
+                outcome=RowOutcome.UNUSABLE,
+                field=f"telecom[{place}]",
+                reason=Why.CONTACT_SUPPRESSED,
+            )

@@ -66,6 +66,7 @@ class Why(StrEnum):
     CONTACT_ENDED = "contact_ended"
     CONTACT_NOT_STARTED = "contact_not_started"
     CONTACT_TWICE = "contact_twice"
+    CONTACT_SUPPRESSED = "contact_suppressed"
     CONTACT_SYSTEM_MISSING = "contact_system_missing"
     CONTACT_SYSTEM_NOT_USED = "contact_system_not_used"
     PHONE_NOT_A_NUMBER = "phone_not_a_number"
@@ -204,6 +205,10 @@ REASONS: Final[Mapping[str, Mapping[Language, str]]] = {
     Why.CONTACT_TWICE: _both(
         "Le même moyen de contact est donné deux fois ; il est gardé une fois.",
         "The same contact point is given twice; it is kept once.",
+    ),
+    Why.CONTACT_SUPPRESSED: _both(
+        "Rien n’est envoyé à cette adresse ou à ce numéro : il est sur la liste repoussoir.",
+        "Nothing is sent to this address or number: it is on the suppression list.",
     ),
     Why.CONTACT_SYSTEM_MISSING: _both(
         "Il n’est pas dit si c’est un téléphone ou une adresse électronique ; ce n’est pas repris.",

@@ -127,7 +127,7 @@ def start_programme(*, clinic_id: UUID, programme_id: UUID, actor: Actor, now: d
 
 
 def pause_programme(*, clinic_id: UUID, programme_id: UUID, actor: Actor, now: datetime) -> None:
-    """Stop sending: what is queued is withheld at the gate until the programme is started again."""
+    """Stop sending: what comes due meanwhile is withheld, and decided again once it runs, while it is still of use."""
     programme = _found(clinic_id, programme_id)
     with record(Action.PROGRAMME_PAUSED, by=actor, now=now, clinic_id=clinic_id, programme=programme.slug):
         row = _locked(clinic_id, programme_id)

@@ -1,0 +1,151 @@
+"""`manage.py audit_export --clinic SLUG --out FILE`: the log of a clinic as a bundle that anybody can verify."""
+
+import os
+import signal
+import sys
+import tempfile
+import threading
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from django.core.management.base import CommandError
+from tqdm import tqdm
+
+from backend import clock
+from backend.audit.actors import system_actor
+from backend.audit.bundle.exporting import Views, export_log
+from backend.audit.bundle.releasing import DpoKeyRefused, read_public_key
+from backend.audit.growing import LogInconsistent
+from backend.audit.management.telling import TellingCommand
+from backend.audit.sequencing import NotSequenced
+from backend.clinics.queries import get_clinic_by_slug
+from backend.errors import DomainError
+from backend.policy.vocabulary import Language
+from backend.vault.keyring import SYSTEM
+from backend.vault.providers import KeysUnavailable
+
+TERMINATED: Final = 128 + signal.SIGTERM
+
+
+class Command(TellingCommand):
+    """Write the bundle beside its place first and then move it there: no half-written bundle is ever found."""
+
+    help = (
+        "Export a clinic's audit log with its proofs. `python backend/audit/verifier.py FILE` verifies it anywhere; "
+        "keep the checkpoint that is printed: it shows later that nothing was taken away since."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Which log, where to, and what goes along."""
+        whose = parser.add_mutually_exclusive_group(required=True)
+        whose.add_argument("--clinic", metavar="SLUG")
+        whose.add_argument("--system", action="store_true", help="the installation's own log")
+        parser.add_argument("--out", required=True, type=Path, metavar="FILE")
+        parser.add_argument(
+            "--dpo-key",
+            type=Path,
+            metavar="FILE",
+            help="public X25519 key (PEM) of the data protection officer: the keys of the entries go along, for them",
+        )
+        parser.add_argument(
+            "--views", action="store_true", help="the entries in clear, too: CSV and FHIR AuditEvent (personal data!)"
+        )
+        parser.add_argument("--language", choices=[one.value for one in Language], default=Language.FRENCH.value)
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Run, with a progress bar where somebody watches."""
+        out: Path = options["out"]
+        _require_file(out)
+        clinic_id, zone = _whose(options["clinic"])
+        views = Views(language=Language(options["language"]), zone=zone)
+        recipient = _recipient(options["dpo_key"])
+        try:
+            with _draft_of(out) as draft:
+                with draft.open("w+b") as file, tqdm(unit=" entries", disable=not sys.stderr.isatty()) as bar:
+                    exported = export_log(
+                        file,
+                        clinic_id=clinic_id,
+                        actor=system_actor("audit_export"),
+                        now=clock.now(),
+                        recipient=recipient,
+                        views=views if options["views"] else None,
+                        progress=bar.update,
+                    )
+                draft.replace(out)
+        except OSError as error:
+            raise CommandError(f"{out} can not be written: {error.strerror}.") from error
+        except NotSequenced as error:
+            raise CommandError(
+                "The log did not come to rest: a transaction has been open for long, or the sequencer does not get on."
+            ) from error
+        except (LogInconsistent, KeysUnavailable) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{out}: {exported.size} entries. Keep this checkpoint apart from this installation:\n")
+        self.stdout.write(exported.checkpoint)
+
+
+def _require_file(out: Path) -> None:
+    """A device or a folder would be replaced, or fail only once everything was written."""
+    try:
+        if out.exists() and not out.is_file():
+            raise CommandError(f"{out} is no regular file: --out names a file that is made, or replaced.")
+    except OSError as error:
+        raise CommandError(f"{out} can not be written: {error.strerror}.") from error
+
+
+@contextmanager
+def _draft_of(out: Path) -> Iterator[Path]:
+    """A file beside its place, for the owner only, under a name of its own; whatever happens, it does not stay."""
+    with _sigterm_unwinds():
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=".audit_export-", suffix=".part")
+        os.close(handle)
+        draft = Path(name)
+        try:
+            yield draft
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    """SIGTERM as an exception, so that what was begun is cleared away; only the main thread may ask for it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(_number: int, _frame: object) -> None:
+    raise SystemExit(TERMINATED)
+
+
+def _whose(slug: str | None) -> tuple[UUID, tzinfo]:
+    if slug is None:
+        return SYSTEM, UTC
+    try:
+        clinic = get_clinic_by_slug(slug)
+    except DomainError as error:
+        raise CommandError(f"There is no clinic {slug}.") from error
+    return clinic.id, ZoneInfo(clinic.time_zone)
+
+
+def _recipient(path: Path | None) -> X25519PublicKey | None:
+    if path is None:
+        return None
+    try:
+        return read_public_key(path.read_bytes())
+    except OSError as error:
+        raise CommandError(f"{path} can not be read: {error.strerror}.") from error
+    except DpoKeyRefused as error:
+        raise CommandError(f"{path}: {error}") from error

@@ -1,0 +1,198 @@
+"""Notices: written, approved by the data protection officer, published; what was published is never changed."""
+
+import hashlib
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from backend.audit.actions import Action
+from backend.audit.actors import Actor
+from backend.audit.leaf import canonical_json
+from backend.audit.recording import Draft, record, record_many
+from backend.consent.models import Notice, NoticeDraft, Purpose
+from backend.errors import DomainError, InvalidInput, NotFound
+from backend.policy.vocabulary import Language, Materiality
+from backend.vault.identifiers import new_id
+
+NAME: Final = "contact"
+
+
+class NoticeNotApproved(DomainError):
+    """A notice is approved by the data protection officer before it is shown to anybody."""
+
+    code = "notice_not_approved"
+    sentence = "The data protection officer has not approved this notice yet."
+
+
+class NoticeAlreadyApproved(DomainError):
+    """What was approved is not approved otherwise afterwards: write it anew."""
+
+    code = "notice_already_approved"
+    sentence = "This notice was approved already: write a new one."
+
+
+class NoticeAlreadyPublished(DomainError):
+    """A notice is published once."""
+
+    code = "notice_already_published"
+    sentence = "This notice was published already."
+
+
+def publish_notice(*, clinic_id: UUID, texts: dict[Language, tuple[str, str]], actor: Actor, now: datetime) -> int:
+    """Publish the next version of the clinic's notice, in every language at once, as a rewording; its number.
+
+    For setting a clinic up, and for whoever has the machine. `texts` holds title and body per language. Each row
+    carries the hash of exactly what is shown: title, body, and the statement of every purpose, in canonical JSON
+    (RFC 8785).
+    """
+    _refuse_missing_language(texts)
+    return _publish(
+        clinic_id=clinic_id,
+        texts=texts,
+        materiality=Materiality.EDITORIAL,
+        reason="",
+        effective_from=None,
+        approved_by="",
+        draft_id=None,
+        actor=actor,
+        now=now,
+    )
+
+
+def draft_notice(*, clinic_id: UUID, texts: dict[Language, tuple[str, str]], actor: Actor, now: datetime) -> UUID:
+    """Write a notice, in every language at once. Nobody sees it until it was approved and published."""
+    _refuse_missing_language(texts)
+    draft_id = new_id()
+    with record(Action.NOTICE_DRAFTED, by=actor, now=now, clinic_id=clinic_id, notice=draft_id):
+        NoticeDraft.objects.create(
+            id=draft_id,
+            clinic_id=clinic_id,
+            texts={language.value: list(words) for language, words in texts.items()},
+            written_by=actor.header,
+            written_at=now,
+        )
+    return draft_id
+
+
+def approve_notice(
+    *,
+    clinic_id: UUID,
+    draft_id: UUID,
+    materiality: Materiality,
+    reason: str,
+    effective_from: datetime | None,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """The data protection officer approves it, and says whether it only rewords or says something else, and why.
+
+    A material notice names the instant from which on what was said to earlier ones no longer permits anything (new
+    purpose, recipient, category of data, channel, longer retention: EDPB 05/2020). Raises NoticeAlreadyApproved,
+    InvalidInput, NotFound.
+    """
+    if not reason.strip():
+        raise InvalidInput("Say why.", field="reason")
+    if (materiality is Materiality.MATERIAL) != (effective_from is not None):
+        raise InvalidInput("A material notice, and no other, says from when it holds.", field="effective_from")
+    if effective_from is not None and effective_from < now:
+        raise InvalidInput("This lies in the past.", field="effective_from")
+    with record(
+        Action.NOTICE_APPROVED, by=actor, now=now, clinic_id=clinic_id, notice=draft_id, materiality=materiality.value
+    ):
+        row = _locked(clinic_id, draft_id)
+        if row.approved_at is not None:
+            raise NoticeAlreadyApproved
+        row.materiality, row.materiality_reason, row.effective_from = materiality, reason, effective_from
+        row.approved_by, row.approved_at = actor.header, now
+        row.save()
+
+
+def publish_draft(*, clinic_id: UUID, draft_id: UUID, actor: Actor, now: datetime) -> int:
+    """Publish what was approved; the number of the version. Raises NoticeNotApproved, NoticeAlreadyPublished, NotFound.
+
+    A yes to the version before it is no longer taken from then on; those that were given stand, until the date of a
+    material one.
+    """
+    row = NoticeDraft.objects.in_clinic(clinic_id).filter(id=draft_id).first()
+    if row is None:
+        raise NotFound
+    if row.approved_at is None:
+        raise NoticeNotApproved
+    return _publish(
+        clinic_id=clinic_id,
+        texts={Language(language): (words[0], words[1]) for language, words in row.texts.items()},
+        materiality=Materiality(row.materiality),
+        reason=row.materiality_reason,
+        effective_from=row.effective_from,
+        approved_by=row.approved_by,
+        draft_id=draft_id,
+        actor=actor,
+        now=now,
+    )
+
+
+def _refuse_missing_language(texts: dict[Language, tuple[str, str]]) -> None:
+    if set(texts) != set(Language):
+        raise InvalidInput("A notice is published in every language at once.", field="texts")
+
+
+def _locked(clinic_id: UUID, draft_id: UUID) -> NoticeDraft:
+    row: NoticeDraft | None = NoticeDraft.objects.in_clinic(clinic_id).filter(id=draft_id).select_for_update().first()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _publish(
+    *,
+    clinic_id: UUID,
+    texts: dict[Language, tuple[str, str]],
+    materiality: Materiality,
+    reason: str,
+    effective_from: datetime | None,
+    approved_by: str,
+    draft_id: UUID | None,
+    actor: Actor,
+    now: datetime,
+) -> int:
+    purposes = list(Purpose.objects.in_clinic(clinic_id).order_by("rank", "slug"))
+    last = Notice.objects.in_clinic(clinic_id).order_by("-version").values_list("version", flat=True).first()
+    version = (last or 0) + 1
+    rows = []
+    for language, (title, body) in texts.items():
+        statements = {purpose.slug: purpose.statements.get(language.value, "") for purpose in purposes}
+        shown = {"version": version, "language": language.value, "title": title, "body": body, "statements": statements}
+        rows.append(
+            Notice(
+                clinic_id=clinic_id,
+                version=version,
+                language=language,
+                title=title,
+                body=body,
+                statements=statements,
+                sha256=hashlib.sha256(canonical_json(shown)).hexdigest(),
+                published_at=now,
+                materiality=materiality,
+                materiality_reason=reason,
+                # Published after its date, it holds from its publication on.
+                effective_from=None if effective_from is None else max(effective_from, now),
+                approved_by=approved_by,
+            )
+        )
+    drafts = [
+        Draft(
+            action=Action.NOTICE_PUBLISHED,
+            clinic_id=clinic_id,
+            details={"notice": NAME, "version": version, "language": str(row.language), "sha256": row.sha256},
+        )
+        for row in rows
+    ]
+    with record_many(drafts, by=actor, now=now):
+        if draft_id is not None:
+            draft = _locked(clinic_id, draft_id)
+            if draft.version is not None:
+                raise NoticeAlreadyPublished
+            draft.version = version
+            draft.save()
+        Notice.objects.bulk_create(rows)
+    return version

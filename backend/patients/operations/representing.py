@@ -1,0 +1,93 @@
+"""Who may act for a patient, for what and until when; and what an adolescent keeps from their parents."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from backend.audit.actions import Action
+from backend.audit.actors import Actor
+from backend.audit.recording import record
+from backend.errors import InvalidInput, NotFound
+from backend.patients.models import Representative
+from backend.patients.queries import lock_patient, require_patient
+from backend.policy.vocabulary import RepresentationKind, RepresentationScope
+
+
+def set_representation(
+    *,
+    clinic_id: UUID,
+    patient_id: UUID,
+    representative_id: UUID,
+    kind: RepresentationKind,
+    scope: frozenset[RepresentationScope],
+    starts_on: date | None,
+    ends_on: date | None,
+    proof: dict[str, Any],
+    patient_agrees: bool,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Say by what right somebody acts for a patient, for what, and from when until when (both days included).
+
+    A carer acts by the patient's own word, and by nothing else; any other right is shown by a proof, which is sealed.
+    Raises InvalidInput, NotFound.
+    """
+    if starts_on is not None and ends_on is not None and ends_on < starts_on:
+        raise InvalidInput("It ends before it begins.", field="ends_on")
+    if kind is RepresentationKind.CARER and not patient_agrees:
+        raise InvalidInput("A carer needs the patient's own agreement.", field="patient_agrees")
+    if kind is not RepresentationKind.CARER and not proof:
+        raise InvalidInput("Say what was shown.", field="proof")
+    with record(
+        Action.REPRESENTATION_CHANGED,
+        by=actor,
+        now=now,
+        clinic_id=clinic_id,
+        about=patient_id,
+        representative=representative_id,
+        fields=["kind", "scope", "starts_on", "ends_on", "proof"],
+    ):
+        row = _locked(clinic_id, patient_id, representative_id)
+        row.kind, row.scope = kind, sorted(scope)
+        row.starts_on, row.ends_on = starts_on, ends_on
+        row.proof, row.proof_checked_by, row.proof_checked_at = proof or None, actor.header, now
+        row.agreed_at = now if patient_agrees else None
+        row.save()
+
+
+def hide_purposes(
+    *,
+    clinic_id: UUID,
+    patient_id: UUID,
+    representative_id: UUID,
+    purposes: Sequence[str],
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Keep these purposes (`*`: all) from a representative: no message about them goes there any more (CSP, L.1111-5).
+
+    The patient's to decide; an empty list takes it back. Raises NotFound.
+    """
+    with record(
+        Action.REPRESENTATION_CHANGED,
+        by=actor,
+        now=now,
+        clinic_id=clinic_id,
+        about=patient_id,
+        representative=representative_id,
+        fields=["hidden_purposes"],
+    ):
+        row = _locked(clinic_id, patient_id, representative_id)
+        row.hidden_purposes = sorted(set(purposes))
+        row.save()
+
+
+def _locked(clinic_id: UUID, patient_id: UUID, representative_id: UUID) -> Representative:
+    require_patient(clinic_id=clinic_id, patient_id=patient_id)
+    lock_patient(clinic_id=clinic_id, patient_id=patient_id)
+    found = Representative.objects.in_clinic(clinic_id).filter(id=representative_id, patient_id=patient_id)
+    row: Representative | None = found.first()
+    if row is None:
+        raise NotFound
+    return row

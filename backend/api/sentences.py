@@ -237,6 +237,14 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
     ),
     "occasion_exists": _both("Cet événement existe déjà.", "This occasion exists already."),
     "import_refused": _both("Cela n’a pas pu être repris.", "This could not be taken over."),
+    "lifting_refused": _both(
+        "Seuls un nouvel accord du patient ou le délégué à la protection des données retirent une adresse de la liste.",
+        "Only a new consent of the patient, or the data protection officer, takes an address off the list.",
+    ),
+    "log_memory_damaged": _both(
+        "Ce qui a été gardé des points de contrôle signés du journal n’est pas lisible.",
+        "What was kept of the log’s signed checkpoints can not be read.",
+    ),
 }
 
 # What is wrong with one value. Never what was sent: it may be personal, and an answer is copied into logs.

@@ -152,7 +152,9 @@ def transaction_numbers_started_over(*, using: str = DEFAULT_DB_ALIAS) -> bool:
         return False
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT coalesce(max(xid) >= pg_snapshot_xmax(pg_current_snapshot()), false) "
+            # A snapshot ends behind the last transaction that is over: ours, which is not, may stand behind that.
+            "SELECT coalesce(max(xid) >= pg_snapshot_xmax(pg_current_snapshot()) "
+            "AND max(xid) > coalesce(pg_current_xact_id_if_assigned(), '0'::xid8), false) "
             "FROM audit_entry WHERE ep = %s",
             [_next_epoch(using) - 1],
         )

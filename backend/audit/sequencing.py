@@ -166,15 +166,18 @@ _REACHED: Final = (
 
 
 # The oldest transaction that still runs, as `pg_snapshot_xmin` tells it, without those that are known to run in another
-# database of the same server: they can write no entry here. One that ended meanwhile, or was prepared, counts as ours.
+# database of the same server: they can write no entry here. One that ended since the snapshot can not be told from ours
+# any more, nor one that was prepared: it counts as ours, and the last column says that looking again may help.
 _OLDEST_RUNNING: Final = (
-    "SELECT ep.latest, coalesce((SELECT min(running.x::text::bigint) FROM pg_snapshot_xip(now.snapshot) AS running (x) "
-    "WHERE NOT EXISTS (SELECT FROM pg_stat_activity a "
-    "JOIN pg_database d ON d.oid = a.datid AND d.datname <> current_database() "
-    "WHERE a.backend_xid::text::bigint = running.x::text::bigint & 4294967295)), "
-    "pg_snapshot_xmax(now.snapshot)::text::bigint) "
-    "FROM (SELECT pg_current_snapshot()) AS now (snapshot), (SELECT max(ep) FROM audit_entry) AS ep (latest)"
+    "SELECT (SELECT max(ep) FROM audit_entry), "
+    "coalesce(min(r.x) FILTER (WHERE a.datname IS NULL OR a.datname = current_database()), "
+    "min(pg_snapshot_xmax(s.now)::text::bigint)), "
+    "coalesce(bool_or(r.x IS NOT NULL AND a.pid IS NULL), false) "
+    "FROM (SELECT pg_current_snapshot()) AS s (now) "
+    "LEFT JOIN LATERAL (SELECT x::text::bigint FROM pg_snapshot_xip(s.now) AS x) AS r (x) ON true "
+    "LEFT JOIN pg_stat_activity a ON a.backend_xid::text::bigint = r.x & 4294967295"
 )
+_LOOKS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +192,13 @@ def _horizon(connection: BaseDatabaseWrapper) -> _Horizon:
     if connection.vendor != "postgresql":
         return _Horizon()
     with connection.cursor() as cursor:
-        cursor.execute(_OLDEST_RUNNING)
-        epoch, oldest = cursor.fetchone()
+        for _look in range(_LOOKS):
+            # PostgreSQL shows a transaction the list of backends as it was at the first look, unless told otherwise.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(_OLDEST_RUNNING)
+            epoch, oldest, may_have_ended = cursor.fetchone()
+            if not may_have_ended:
+                break
     return _Horizon("AND (e.ep < %s OR e.xid < %s::text::xid8) ", (epoch or 0, str(oldest)))
 
 

@@ -9,7 +9,7 @@ from backend.preferences.operations import PreferenceChange, change_preferences
 from backend.programmes.library.catalogue import load_templates
 from backend.programmes.operations import plan_programmes
 from tests.conftest import DAY, HOUR
-from tests.factories.carriers import carriers_in_test, given_to
+from tests.factories.carriers import carriers_in_test, given_to, without_way_out
 from tests.factories.patients import consent, make_appointment, make_patient
 from tests.factories.programmes import REMINDER
 
@@ -47,7 +47,7 @@ def received(patient, now, **wanted):
     plan_programmes(now=now)
     deliver_due_messages(now=now, carriers=carriers)
     (message,) = given_to(carriers)
-    return message
+    return without_way_out(message)
 
 
 def test_two_people_who_opted_out_get_the_same_words(library, now):

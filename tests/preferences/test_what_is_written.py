@@ -8,7 +8,7 @@ from backend.policy.vocabulary import Channel, Language, Tone
 from backend.preferences.operations import PreferenceChange, change_preferences
 from backend.programmes.operations import plan_programmes
 from tests.conftest import DAY, HOUR
-from tests.factories.carriers import carriers_in_test, given_to
+from tests.factories.carriers import carriers_in_test, given_to, without_way_out
 from tests.factories.patients import consent, make_appointment, make_patient
 from tests.factories.programmes import REMINDER
 
@@ -57,7 +57,7 @@ def written(patient, now, *, channel=Channel.EMAIL, **wanted):
     plan_programmes(now=now)
     deliver_due_messages(now=now, carriers=carriers)
     (message,) = given_to(carriers)
-    return message
+    return without_way_out(message)
 
 
 def test_nothing_said_means_the_name_and_the_usual_print(ada, now):

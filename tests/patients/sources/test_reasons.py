@@ -12,7 +12,7 @@ from backend.policy.vocabulary import Language
 PACKAGE = Path(reasons.__file__).parent
 ROOT = PACKAGE.parents[2]
 # These are given by whoever stores the records.
-GIVEN_ELSEWHERE = {Why.PATIENT_UNKNOWN, Why.PATIENT_AMBIGUOUS, Why.PATIENT_REFUSED}
+GIVEN_ELSEWHERE = {Why.PATIENT_UNKNOWN, Why.PATIENT_AMBIGUOUS, Why.PATIENT_REFUSED, Why.CONTACT_SUPPRESSED}
 
 
 @pytest.mark.parametrize("language", list(Language))

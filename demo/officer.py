@@ -74,8 +74,8 @@ class Officer:
 
 
 def ask_verifier(*arguments: str | Path) -> Verdict:
-    """What the verifier answers about these files, every message and its consent included."""
-    ended = _run([*arguments, "--messages", "--json"])
+    """What the verifier answers about these files: with the private key, every message and its consent included."""
+    ended = _run([*arguments, *(["--messages"] if "--keys" in arguments else []), "--json"])
     return Verdict(exit_code=ended.returncode, document=json.loads(ended.stdout))
 
 

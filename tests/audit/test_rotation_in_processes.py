@@ -51,19 +51,26 @@ def test_a_rotation_that_is_killed_at_random_moments_goes_on(provider, tmp_path,
     before = secrets_of_all()
     chance = random.Random(4)  # noqa: S311 - when to kill is no secret
     killed = 0
+    longest = 0.25
 
-    for _kill in range(KILLS):
+    for _again in range(4 * KILLS):
         process = start("rotate", key_file=provider.path, folder=tmp_path)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0, 0.25))
+        time.sleep(chance.uniform(0, longest))
         process.kill()
         said, _error = process.communicate()
-        killed += said == ""
         assert secrets_of_all() == before
+        if said:
+            # It was done before it was killed: how long it takes depends on the machine.
+            longest *= 0.7
+            continue
+        killed += 1
+        if killed == KILLS:
+            break
     done = rotate_keys(actor=system_actor("rotation"), now=now)
 
-    assert killed > KILLS // 2
+    assert killed == KILLS
     assert secrets_of_all() == before
     assert provider.epochs() == [done.provider_epoch]
     assert not is_under_way()

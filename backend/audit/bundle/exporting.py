@@ -300,9 +300,11 @@ def _entries(log: SignedLog, progress: Callable[[int], object]) -> Iterator[tupl
 
 
 def _hashes(log: SignedLog) -> Iterator[bytes]:
-    rows = AuditLeaf.objects.using(log.using).filter(log_id=log.id, idx__lt=log.size).order_by("idx")
-    for value in rows.values_list("h", flat=True).iterator(chunk_size=AT_ONCE):
-        yield bytes(value)
+    """In pieces of their own, so that whoever stops before the end leaves no cursor open."""
+    rows = AuditLeaf.objects.using(log.using).filter(log_id=log.id).order_by("idx").values_list("h", flat=True)
+    for start in range(0, log.size, AT_ONCE):
+        for value in rows.filter(idx__gte=start, idx__lt=min(start + AT_ONCE, log.size)):
+            yield bytes(value)
 
 
 def _own_checkpoints(meta: SignedLog, log: SignedLog) -> Iterator[bytes]:

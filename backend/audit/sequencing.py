@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hmac import compare_digest
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,13 +19,12 @@ from django.db.transaction import TransactionManagementError
 
 from backend.audit.actions import Action
 from backend.audit.actors import system_actor
+from backend.audit.genuine import MOVED, NotGenuine, genuine_entry
 from backend.audit.growing import GrowingLog, alarm, grow, remember, sign
-from backend.audit.leaf import parse_leaf
 from backend.audit.models import AuditLog, AuditRefusedEntry
 from backend.audit.recording import record
 from backend.audit.roles import sequencer_alias
 from backend.errors import DomainError
-from backend.vault.ciphers import Tampered, mac
 from backend.vault.keyring import SYSTEM, Scope, keyring
 
 AT_ONCE: Final = 5_000
@@ -265,33 +263,23 @@ def _place(rows: Sequence[_Row], *, now: datetime, using: str, is_complete: bool
     refused: list[tuple[_Row, str]] = []
     for row in rows:
         log = logs.get(row.log_id)
-        keys, complaint = _examined(row, log, writer)
-        if complaint or log is None:
-            refused.append((row, complaint))
+        if log is None:
+            refused.append((row, MOVED))
+            continue
+        try:
+            leaf = genuine_entry(row.leaf, row.wmac, entry_id=row.id, clinic_id=log.clinic_id, writer=writer)
+        except NotGenuine as error:
+            refused.append((row, str(error)))
             continue
         if row.log_id not in growing:
             growing[row.log_id] = grow(log, using=using)
         grown = growing[row.log_id]
         index = grown.append(row.leaf, entry_seq=row.seq)
-        grown.parts += [(key_id, row.log_id, index) for key_id in keys]
+        grown.parts += [(key_id, row.log_id, index) for key_id in {part.key_id for part in leaf.parts}]
     _refuse(refused, now=now, using=using)
     notes = sign(list(growing.values()), now=now, using=using)
     transaction.on_commit(lambda: remember(notes), using=using)
     return Round(sequenced=len(rows) - len(refused), refused=len(refused), is_complete=is_complete)
-
-
-def _examined(row: _Row, log: AuditLog | None, writer: bytes) -> tuple[set[UUID], str]:
-    """The keys that an entry mentions; or why it has no place in any log."""
-    if not compare_digest(mac(writer, row.leaf), row.wmac):
-        return set(), "not_written_by_us"
-    try:
-        leaf = parse_leaf(row.leaf)
-    except Tampered:
-        return set(), "not_an_entry"
-    header = leaf.header
-    if log is None or header["tn"] != str(log.clinic_id) or header["id"] != str(row.id):
-        return set(), "moved"
-    return {part.key_id for part in leaf.parts}, ""
 
 
 def _refuse(refused: Sequence[tuple[_Row, str]], *, now: datetime, using: str) -> None:

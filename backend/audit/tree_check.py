@@ -5,13 +5,13 @@ Every entry is hashed anew. For somebody who does not trust this installation th
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from hmac import compare_digest
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Exists, OuterRef
 
+from backend.audit.genuine import NotGenuine, genuine_entry
 from backend.audit.growing import log_key, sequencer_memory
 from backend.audit.leaf import parse_leaf
 from backend.audit.memory import MemoryDamaged
@@ -28,7 +28,7 @@ from backend.audit.models import (
 )
 from backend.audit.notes import Checkpoint, NoteRefused, origin_of
 from backend.audit.tree import TILE_HEIGHT
-from backend.vault.ciphers import Tampered, mac
+from backend.vault.ciphers import Tampered
 from backend.vault.keyring import SYSTEM, Scope, keyring
 
 AT_ONCE: Final = 4_096
@@ -231,16 +231,8 @@ def _examine_refused(logs: list[AuditLog], check: TreeCheck, *, using: str) -> N
     rows = AuditEntry.objects.using(using).filter(Exists(refused), log_id__in=by_id).exclude(Exists(placed))
     for row in rows.order_by("seq").iterator(chunk_size=AT_ONCE):
         log = by_id[row.log_id]
-        if _is_genuine(row, log, writer):
-            check.add(origin_of(log.origin), None, "refused_without_reason")
-
-
-def _is_genuine(row: AuditEntry, log: AuditLog, writer: bytes) -> bool:
-    content = bytes(row.leaf)
-    if not compare_digest(mac(writer, content), bytes(row.wmac)):
-        return False
-    try:
-        header = parse_leaf(content).header
-    except Tampered:
-        return False
-    return header["tn"] == str(log.clinic_id) and header["id"] == str(row.id)
+        try:
+            genuine_entry(bytes(row.leaf), bytes(row.wmac), entry_id=row.id, clinic_id=log.clinic_id, writer=writer)
+        except NotGenuine:
+            continue
+        check.add(origin_of(log.origin), None, "refused_without_reason")

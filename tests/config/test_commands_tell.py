@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 60
 COMMANDS = {
     "audit_export": ("--system", "--out", "out.zip"),
+    "audit_restored": (),
+    "check_log": (),
     "backup_data": ("data.backup",),
     "backup_keys": ("keys.backup",),
     "rotate_keys": (),

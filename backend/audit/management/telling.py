@@ -44,6 +44,11 @@ def told_in_a_sentence() -> Iterator[None]:
         ) from error
 
 
+def lacks_rights(error: Exception) -> bool:
+    """Did PostgreSQL refuse because of who asked?"""
+    return sqlstate_of(error) == LACKS_RIGHTS
+
+
 def sqlstate_of(error: Exception) -> str | None:
     """PostgreSQL's code of an error; None where it has none."""
     return getattr(error.__cause__, "sqlstate", None)

@@ -3,17 +3,17 @@
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from backend.audit.management.telling import TellingCommand
 from backend.audit.tree_check import check_trees
 from backend.audit.verification import check_entries, stored_entries
-from backend.vault.providers import KeysUnavailable
 
 SHOWN = 20
 
 
-class Command(BaseCommand):
+class Command(TellingCommand):
     """Check every entry by itself, then each log as a whole."""
 
     help = (
@@ -23,12 +23,6 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Run, with a progress bar where somebody watches. What keeps it from checking is told in a sentence."""
-        try:
-            self._check()
-        except KeysUnavailable as error:
-            raise CommandError(str(error)) from error
-
-    def _check(self) -> None:
         quiet = not sys.stderr.isatty()
         check = check_entries(tqdm(stored_entries(), unit=" entries", disable=quiet))
         self.stdout.write(f"{check.entries} entries, {check.unreadable} unreadable because their keys were destroyed")

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import ProgrammingError
 
 from backend import clock
 from backend.audit.actors import system_actor
 from backend.audit.growing import LogInconsistent
+from backend.audit.management.telling import TellingCommand, lacks_rights
 from backend.audit.restoring import note_restore
 from backend.audit.sequencing import sequence_all, sequence_leftovers
-from backend.vault.providers import KeysUnavailable
 
 
-class Command(BaseCommand):
+class Command(TellingCommand):
     """Say in every log that the database was restored, and let the logs go on behind what is there."""
 
     help = "After the database was restored by other means than `restore`: the log goes on, and says so."
@@ -25,10 +25,12 @@ class Command(BaseCommand):
             sequence_leftovers(now=clock.now())
             sequence_all(now=clock.now())
         except ProgrammingError as error:
+            if not lacks_rights(error):
+                raise
             raise CommandError(
                 f"This needs the owner of the tables, see ACCORD_DATABASE_URL: {str(error).partition(chr(10))[0]}"
             ) from error
-        except (KeysUnavailable, LogInconsistent) as error:
+        except LogInconsistent as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"The log goes on, epoch {done.epoch}, behind {done.entries} entries.")
         if done.damaged:

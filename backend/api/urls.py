@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from backend.api import (
     clinics,
+    consent_export,
     consents,
     fhir,
     log,
@@ -102,6 +103,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{CLINIC}/messages/<uuid:message_id>/why", messages.ClinicMessageWhy.as_view(), name="message-why"),
     path(f"{CLINIC}/statistics", messages.Statistics.as_view(), name="statistics"),
     path(f"{CLINIC}/stops", stops.ReceivedStops.as_view(), name="stops"),
+    path(f"{CLINIC}/consents/export", consent_export.ConsentExport.as_view(), name="consents-export"),
     path(f"{CLINIC}/audit/entries", log.AuditEntries.as_view(), name="audit-entries"),
     path(f"{CLINIC}/audit/checkpoint", proofs.AuditCheckpointView.as_view(), name="audit-checkpoint"),
     path(f"{CLINIC}/audit/verify", proofs.AuditVerify.as_view(), name="audit-verify"),

@@ -774,6 +774,18 @@ class Action(Enum):
         count=N,
         place=C,
     )
+    CONSENTS_EXPORTED = _spec(
+        "consent.exported",
+        "consent",
+        "Consents and their events were exported ({forms}; from {first_day} to {last_day}; purposes: {purposes}).",
+        "Des consentements et leurs événements ont été exportés ({forms} ; du {first_day} au {last_day} ; "
+        "finalités : {purposes}).",
+        export=ID,
+        forms=CS,
+        purposes=CS,
+        first_day=C,
+        last_day=C,
+    )
     LOG_EXPORTED = _spec(
         "log.exported",
         "log",

@@ -9,6 +9,9 @@ accounted for, and each message that was handed over is held against the consent
 
 Exit code 0: valid. 1: invalid. 2: unusable (no bundle, not readable, a wrong file of keys or checkpoints).
 
+BUNDLE may also be an export of consents (`docs/reference/consent-export.md`): then every file in it is held against the
+signed manifest, and the key that signed it against the checkpoints.
+
 The format is `docs/reference/audit-bundle.md`, version 1. Memory does not grow with the log, but for what the replay
 keeps: about 200 bytes for each patient, purpose and channel, and for each message taken up and not handed over.
 """
@@ -53,6 +56,7 @@ ZIP64_ABOVE: Final = 2**31 - 1
 MOST_MEMBERS_WITHOUT_ZIP64: Final = 2**16 - 1
 LONG_LOG: Final = 50_000
 SHOWN_FINDINGS: Final = 20
+EXPORT_FORM: Final = "accord-consent-export/v1"
 
 _ID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _ORIGIN: Final = rf"accord/audit/{_ID}"
@@ -575,8 +579,15 @@ class Archive:
         start = self.read_up_to(0, 36)
         if start.startswith(b"PK\x03\x04") and start[30:] == b"policy":
             return True
+        if self.looks_like_an_export():
+            return True
         tail = self.read_up_to(max(self.bytes - 2 * MOST_NOTE_BYTES, 0), 2 * MOST_NOTE_BYTES)
         return b"PK\x05\x06" in tail and b"manifest" in tail
+
+    def looks_like_an_export(self) -> bool:
+        """Is it an export of consents, whole or not?"""
+        start = self.read_up_to(0, 35)
+        return start.startswith(b"PK\x03\x04") and start[30:] == b"about"
 
     def read_up_to(self, at: int, count: int) -> bytes:
         """Bytes from a place in the file, fewer at its end."""
@@ -735,6 +746,14 @@ class Messages:
 
 
 @dataclass(slots=True)
+class Export:
+    """What an export of consents says of itself: its facts, and its files with the hash that each has."""
+
+    facts: list[str] = field(default_factory=list)
+    files: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Report:
     """Everything there is to say about a bundle."""
 
@@ -749,6 +768,7 @@ class Report:
     unreadable: int | None = None
     pins: Sequence[Pin] = ()
     messages: Messages | None = None
+    export: "Export | None" = None
     findings: list[Finding] = field(default_factory=list)
     more_findings: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -809,6 +829,16 @@ class Report:
                 **({} if messages.permitted is None else {"permitted": messages.permitted}),
             },
             "warnings": self.warnings,
+            **(
+                {}
+                if self.export is None
+                else {
+                    "export": {
+                        "facts": self.export.facts,
+                        "files": [{"name": name, "sha256": digest} for name, digest in self.export.files],
+                    }
+                }
+            ),
         }
 
 
@@ -1962,6 +1992,95 @@ def _warn(contents: Contents, asked: Question, report: Report, *, has_pin: bool)
         )
 
 
+# ------------------------------------------------------------------------------------------------ exports of consents
+
+
+def verify_export(archive: Archive, asked: Question, report: Report) -> None:
+    """Find everything that is wrong with an export of consents. Raises Unusable; Broken where no more can be read."""
+    archive.open_directory()
+    members = list(archive.members())
+    names = [member.name for member in members]
+    if names[:3] != ["about", "policy", "checkpoint"] or names[-1] != "manifest" or len(set(names)) != len(names):
+        raise Broken("members", "The archive does not hold what an export of consents holds, in its order.")
+    small = dict(zip(names, members, strict=True))
+    if any(small[name].size > MOST_NOTE_BYTES for name in ("about", "policy", "checkpoint", "manifest")):
+        raise Broken("members", "The archive does not hold what an export of consents holds: something is too large.")
+    if archive.whole(small["about"]) != f"{EXPORT_FORM}\n".encode():
+        raise Broken("members", "This export has a form that this verifier does not know.")
+    log, meta = _read_policy(archive.whole(small["policy"]))
+    try:
+        note = parse_note(archive.whole(small["checkpoint"]))
+        contents = Contents(log, meta, note, parse_checkpoint(note.text))
+        manifest = parse_note(archive.whole(small["manifest"]))
+    except Malformed as error:
+        raise Broken("manifest", f"The checkpoint or the manifest can not be read: it is {error}.") from error
+    report.origin, report.key, report.pins = log.name, log.vkey, asked.pins
+    report.size, report.root = contents.checkpoint.size, contents.checkpoint.root
+    for code, signed, name in (
+        ("checkpoint_signature", note, "checkpoint"),
+        ("manifest_signature", manifest, "manifest"),
+    ):
+        if problem := note_problem(signed, log):
+            report.add(code, f"The {name} {problem}.")
+    log_pins, _meta_pins = _sort_pins(contents, asked.pins, report)
+    for pin in log_pins:
+        _hold_against(pin, contents.checkpoint, report)
+    if not log_pins:
+        report.warnings.append(
+            "The key that signed this export is the one that the export itself names. Name a checkpoint of this log "
+            "that you kept (--checkpoint): it is signed with the same key."
+        )
+    report.export = _read_manifest(manifest, log, report)
+    _hold_files_against(archive, members[:-1], report.export, report)
+
+
+def _hold_against(pin: Pin, checkpoint: Checkpoint, report: Report) -> None:
+    """The key is the same, and two checkpoints over as many entries say the same."""
+    pin.ok = pin.checkpoint.size != checkpoint.size or pin.checkpoint.root == checkpoint.root
+    if not pin.ok:
+        report.add("pinned", f"{shown(pin.file)} is of another history of this log than the export.")
+
+
+def _read_manifest(manifest: Note, log: NoteKey, report: Report) -> Export:
+    """The facts and the files that were signed. Raises Broken."""
+    form, *lines = manifest.text.decode().splitlines()
+    if form != EXPORT_FORM or lines[:1] != [f"origin {log.name}"]:
+        raise Broken("manifest", "The manifest is not that of an export of consents of this log.")
+    export = Export()
+    for line in lines:
+        if found := re.fullmatch(rf"([0-9a-f]{{64}}) ({_NUMBER}) ([!-~]+)", line):
+            export.files.append((found[3], found[1]))
+        else:
+            export.facts.append(line)
+    found = re.search(rf"^clinic ({_ID})$", "\n".join(export.facts), re.MULTILINE)
+    report.clinic = found[1] if found else None
+    return export
+
+
+def _hold_files_against(archive: Archive, members: Sequence[Member], export: Export, report: Report) -> None:
+    if [name for name, _digest in export.files] != [member.name for member in members]:
+        report.add("manifest", "The manifest names other files than the archive holds, or in another order.")
+    signed = dict(export.files)
+    for member in members:
+        digest = hashlib.sha256()
+        for piece in archive.content(member):
+            digest.update(piece)
+        if signed.get(member.name, digest.hexdigest()) != digest.hexdigest():
+            report.add("member_changed", f"{member.name} is not as the manifest describes it.")
+
+
+def _export_sentences(report: Report, export: Export) -> Iterator[str]:
+    yield f"Export of consents, signed by the log {report.origin}" + (
+        f" of the clinic {report.clinic}" if report.clinic else ""
+    )
+    yield f"Key {report.key}"
+    for fact in export.facts:
+        yield f"  {shown(fact)}"
+    for pin in report.pins:
+        fits = "is signed with the same key" if pin.ok else "DOES NOT FIT"
+        yield f"Checkpoint {shown(pin.file)} over {pin.checkpoint.size} of {pin.checkpoint.origin}: {fits}."
+
+
 # ------------------------------------------------------------------------------------------------------- command line
 
 
@@ -2052,8 +2171,8 @@ def examine(options: argparse.Namespace, report: Report) -> None:
         try:
             archive = Archive(file)
             if not archive.looks_like_a_bundle():
-                raise Unusable(f"{shown(options.bundle)} is no audit bundle.")
-            verify(archive, asked, report)
+                raise Unusable(f"{shown(options.bundle)} is no audit bundle, and no export of consents.")
+            (verify_export if archive.looks_like_an_export() else verify)(archive, asked, report)
         except Broken as broken:
             report.note(broken)
         except OSError as error:
@@ -2087,11 +2206,13 @@ def _print_json(report: Report) -> None:
 
 def sentences(report: Report) -> Iterator[str]:
     """The report for people."""
-    if report.origin:
+    if report.export is not None:
+        yield from _export_sentences(report, report.export)
+    elif report.origin:
         yield f"Log {report.origin}" + (f" of the clinic {report.clinic}" if report.clinic else "")
         yield f"Key {report.key}"
         yield f"{report.size} entries are signed; {report.entries} entries with {report.parts} parts were read."
-    for pin in report.pins:
+    for pin in report.pins if report.export is None else ():
         fits = "fits" if pin.ok else "DOES NOT FIT"
         yield f"Checkpoint {shown(pin.file)} over {pin.checkpoint.size} of {pin.checkpoint.origin}: {fits}."
     if report.unreadable is not None:
@@ -2129,6 +2250,8 @@ def _message_sentences(messages: Messages) -> Iterator[str]:
 
 
 def _verdict(report: Report) -> str:
+    if report.valid and report.export is not None:
+        return f"VALID: all {len(report.export.files)} files are as they were signed."
     if report.valid:
         kept = max((pin.checkpoint.size for pin in report.pins if pin.checkpoint.origin == report.origin), default=0)
         since = f" The first {kept} are those that were there when a kept checkpoint was signed." if kept else ""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from backend.audit.leaf import canonical_json
 from backend.consent.models import ConsentEvent, ConsentState, Notice, Objection, Purpose
 from backend.errors import NotFound
 from backend.policy.contact import EVERY_MARKETING, ConsentFact, PurposeFacts
@@ -63,6 +64,13 @@ class NoticeRow:
     statements: dict[str, str]
     sha256: str
     published_at: datetime
+
+    @property
+    def shown(self) -> bytes:
+        """The exact bytes that stand for it, in canonical JSON (RFC 8785)."""
+        return words_shown(
+            version=self.version, language=self.language, title=self.title, body=self.body, statements=self.statements
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +165,18 @@ def get_notice(*, clinic_id: UUID, version: int, language: Language) -> NoticeRo
     if row is None:
         raise NotFound("This version of the notice does not exist.", field="notice_version")
     return _notice(row)
+
+
+def notices_by_id(clinic_id: UUID) -> dict[UUID, NoticeRow]:
+    """Every notice that a clinic ever published, in the order in which they were."""
+    rows = Notice.objects.in_clinic(clinic_id).order_by("version", "language")
+    return {row.id: _notice(row) for row in rows}
+
+
+def words_shown(*, version: int, language: Language, title: str, body: str, statements: dict[str, str]) -> bytes:
+    """The exact bytes that stand for a notice: what was shown, in canonical JSON (RFC 8785). Its hash is over these."""
+    shown = {"version": version, "language": language.value, "title": title, "body": body, "statements": statements}
+    return canonical_json(shown)
 
 
 def consent_facts_of(patient_ids: Iterable[UUID]) -> dict[UUID, tuple[ConsentFact, ...]]:

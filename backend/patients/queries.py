@@ -1,7 +1,7 @@
 """Questions about patients. Whatever is personal stays sealed until it is revealed under an audit entry."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -183,6 +183,23 @@ def patients_of_clinic(*, clinic_id: UUID, after: UUID | None, limit: int) -> li
     if after is not None:
         rows = rows.filter(id__gt=after)
     return [_facts(row) for row in rows[:limit]]
+
+
+def patient_ids_in_pages(*, clinic_id: UUID, size: int) -> Iterator[list[UUID]]:
+    """Every patient of a clinic, erased ones included, in the order they were entered; each page is a query of its own.
+
+    So nothing is held open between two pages, however long whoever reads them takes.
+    """
+    rows = Patient.objects.in_clinic(clinic_id).order_by("id").values_list("id", flat=True)
+    page = list(rows[:size])
+    while page:
+        yield page
+        page = list(rows.filter(id__gt=page[-1])[:size])
+
+
+def count_patients(clinic_id: UUID) -> int:
+    """How many patients a clinic has, erased ones included."""
+    return Patient.objects.in_clinic(clinic_id).count()
 
 
 def find_patients(*, clinic_id: UUID, family_name: str = "", phone: str = "", email: str = "") -> list[PatientFacts]:

@@ -439,6 +439,7 @@ PROVOKED = {
     Action.MESSAGES_READ: lambda stage: (stage.remind(), stage.get("messages")),
     Action.TEMPLATE_PUBLISHED: start_another,
     Action.LOG_READ: lambda stage: stage.get("audit/entries", role=Role.DPO, actor=stage.dpo),
+    Action.CONSENTS_EXPORTED: lambda stage: stage.get("consents/export", role=Role.DPO, actor=stage.dpo),
     Action.LOG_EXPORTED: lambda stage: stage.get("audit/export", role=Role.DPO, actor=stage.dpo),
     Action.LOG_VERIFIED: lambda stage: (sequence_all(now=stage.now), verify_log(**stage.of_clinic, kept=None)),
     Action.ENTRIES_REFUSED: let_in,
@@ -449,6 +450,7 @@ PROVOKED = {
 }
 # A log is signed only once it was committed.
 ONCE_COMMITTED: set[Action] = {
+    Action.CONSENTS_EXPORTED,
     Action.LOG_EXPORTED,
     Action.LOG_VERIFIED,
     Action.ENTRIES_REFUSED,

@@ -9,13 +9,14 @@ from backend.audit.models import AuditEntry
 from backend.vault.identifiers import new_id
 
 
-def tamper(statement: str) -> None:
+def tamper(statement: str, *, tables: str = "audit") -> None:
     """Run one statement as if no trigger were there; afterwards all of them are there as before."""
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(
                 "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
-                "WHERE NOT t.tgisinternal AND c.relname LIKE 'audit\\_%%'"
+                "WHERE NOT t.tgisinternal AND c.relname LIKE %s",
+                [f"{tables}\\_%"],
             )
             triggers = cursor.fetchall()
             for table, name in triggers:
@@ -24,7 +25,9 @@ def tamper(statement: str) -> None:
             for table, name in triggers:
                 cursor.execute(f'ALTER TABLE "{table}" ENABLE ALWAYS TRIGGER "{name}"')
         else:
-            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'audit_%%'")
+            cursor.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE %s", [f"{tables}_%"]
+            )
             triggers = cursor.fetchall()
             for name, _sql in triggers:
                 cursor.execute(f'DROP TRIGGER "{name}"')

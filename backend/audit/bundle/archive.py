@@ -1,7 +1,7 @@
 """A canonical zip: a fixed order, one date, no extras, and at its end a signed list of what is in it."""
 
 import hashlib
-import shutil
+import os
 import tempfile
 import zipfile
 from collections.abc import Iterable
@@ -13,13 +13,14 @@ PLAIN_FILE: Final = 0o100644 << 16
 UNIX: Final = 3
 MANIFEST: Final = "manifest"
 FORMAT: Final = "accord-audit-bundle/v1"
+AT_ONCE: Final = 1024 * 1024
 
 
 class Archive:
     """Writes members one after the other, never more than one piece in memory, and remembers their hashes."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+    def __init__(self, file: IO[bytes], *, form: str = FORMAT) -> None:
+        self._file, self._form = file, form
         self._zip = zipfile.ZipFile(file, "w", compression=zipfile.ZIP_STORED, allowZip64=True)
         self._lines: list[str] = []
 
@@ -30,21 +31,24 @@ class Archive:
 
     def add_stream(self, name: str, pieces: Iterable[bytes]) -> None:
         """A member of any size. It is made beside the archive first: how large it is has to be known at its head."""
-        digest, size = hashlib.sha256(), 0
         with tempfile.TemporaryFile() as beside:
             for piece in pieces:
-                digest.update(piece)
-                size += len(piece)
                 beside.write(piece)
-            beside.seek(0)
-            member = _member(name, size)
-            with self._zip.open(member, "w") as target:
-                shutil.copyfileobj(beside, target)
+            self.add_file(name, beside)
+
+    def add_file(self, name: str, content: IO[bytes]) -> None:
+        """A member of any size that was made beside the archive, in a file that can be wound back."""
+        digest, size = hashlib.sha256(), content.seek(0, os.SEEK_END)
+        content.seek(0)
+        with self._zip.open(_member(name, size), "w") as target:
+            while piece := content.read(AT_ONCE):
+                digest.update(piece)
+                target.write(piece)
         self._note(name, size, digest.hexdigest())
 
     def manifest(self, facts: Iterable[str]) -> str:
         """The text that names every member so far, to be signed and added as the last one."""
-        return "".join(f"{line}\n" for line in (FORMAT, *facts, *self._lines))
+        return "".join(f"{line}\n" for line in (self._form, *facts, *self._lines))
 
     def close(self, signed_manifest: str) -> None:
         """Add the signed list, and end the archive."""

@@ -10,7 +10,7 @@ from typing import IO, Final, cast
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
@@ -25,6 +25,7 @@ from backend.audit.notes import Checkpoint, NoteRefused, SigningKey, origin_of
 from backend.audit.queries import OpenedEntry, StoredEntry, open_entries
 from backend.audit.recording import Entry, microseconds, record
 from backend.audit.sequencing import NotSequenced, require_inclusion, sequence_all
+from backend.audit.snapshots import one_snapshot
 from backend.audit.views.fhir import audit_event_lines
 from backend.audit.views.table import table_lines
 from backend.policy.vocabulary import Language
@@ -137,34 +138,12 @@ def _one_moment(clinic_id: UUID, *, now: datetime, using: str) -> Iterator[Signe
     """
     for _ in range(TRIES):
         sequence_all(now=now)
-        with _snapshot(using):
+        with one_snapshot(using):
             log = signed_log(clinic_id, using=using)
             if not _destruction_waits(log):
                 yield log
                 return
     raise NotSequenced
-
-
-@contextmanager
-def _snapshot(using: str) -> Iterator[None]:
-    """Read only, and everything as of now; nobody waits for us."""
-    connection = connections[using]
-    if connection.in_atomic_block:
-        yield
-    elif connection.vendor == "postgresql":
-        with transaction.atomic(using=using):
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            yield
-    else:
-        # Django would begin with a lock that keeps all others from writing; a reader needs none.
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN DEFERRED")
-        try:
-            yield
-        finally:
-            with connection.cursor() as cursor:
-                cursor.execute("ROLLBACK")
 
 
 def signed_log(clinic_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> SignedLog:
@@ -213,8 +192,7 @@ def _code(leaf: bytes) -> str:
 
 def _add_proof(archive: Archive, log: SignedLog, progress: Callable[[int], object]) -> None:
     meta = _meta(log)
-    policy = [f"log {log.key.verifying}", *([f"log {meta.key.verifying}"] if meta else []), "quorum none"]
-    archive.add("policy", "".join(f"{line}\n" for line in policy).encode())
+    archive.add("policy", policy_of(log))
     archive.add("checkpoint", log.note.encode())
     for name, content in tiles(_as_signed(log, progress)):
         archive.add(name, content)
@@ -223,6 +201,13 @@ def _add_proof(archive: Archive, log: SignedLog, progress: Callable[[int], objec
         for name, content in hash_tiles("meta/tile/0", _hashes(meta)):
             archive.add(name, content)
         archive.add_stream("meta/own", _own_checkpoints(meta, log))
+
+
+def policy_of(log: SignedLog) -> bytes:
+    """The member `policy`: the keys that have signed, the log's own and that of the log of checkpoints."""
+    meta = _meta(log)
+    lines = [f"log {log.key.verifying}", *([f"log {meta.key.verifying}"] if meta else []), "quorum none"]
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _meta(log: SignedLog) -> SignedLog | None:

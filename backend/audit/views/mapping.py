@@ -221,6 +221,7 @@ ROWS: Final[Mapping[str, Mapped]] = {
     "consent.entered_in_error": _update("Consent", "event", AMEND),
     "consent.error_reported": _update("Consent", "event"),
     "consent.expired": _update("Consent", "event"),
+    "consent.exported": _disclosure(COMPLIANCE, "export"),
     "consent.given": _create("Consent", "event"),
     "consent.invalidated": _update("Consent", "event", purpose=COMPLIANCE),
     "consent.notice_served": _create("", "served"),

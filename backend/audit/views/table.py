@@ -54,11 +54,11 @@ def table_lines(
     entries: Iterable[tuple[int | None, OpenedEntry]], *, language: Language, zone: tzinfo
 ) -> Iterator[bytes]:
     """Entries with their places in the log as CSV. Times are those of `zone`, ISO 8601 with the offset."""
-    yield BOM_UTF8 + _line(HEADERS[language], language)
+    yield BOM_UTF8 + csv_line(HEADERS[language], language)
     for index, opened in entries:
         # An entry without any part shows too: nothing that stands in the log is left out.
         for part in opened.parts or (OpenedPart(),):
-            yield _line(_cells(index, opened, part, language=language, zone=zone), language)
+            yield csv_line(_cells(index, opened, part, language=language, zone=zone), language)
 
 
 def _cells(
@@ -80,7 +80,8 @@ def _cells(
     )
 
 
-def _line(cells: Iterable[str], language: Language) -> bytes:
+def csv_line(cells: Iterable[str], language: Language) -> bytes:
+    """One row, in which no cell is a formula."""
     written = io.StringIO()
     csv.writer(written, delimiter=SEPARATOR[language], lineterminator="\r\n").writerow(map(_shown, cells))
     return written.getvalue().encode()

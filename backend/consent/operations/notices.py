@@ -7,9 +7,9 @@ from uuid import UUID
 
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
-from backend.audit.leaf import canonical_json
 from backend.audit.recording import Draft, record, record_many
 from backend.consent.models import Notice, NoticeDraft, Purpose
+from backend.consent.queries import words_shown
 from backend.errors import DomainError, InvalidInput, NotFound
 from backend.policy.vocabulary import Language, Materiality
 from backend.vault.identifiers import new_id
@@ -161,7 +161,6 @@ def _publish(
     rows = []
     for language, (title, body) in texts.items():
         statements = {purpose.slug: purpose.statements.get(language.value, "") for purpose in purposes}
-        shown = {"version": version, "language": language.value, "title": title, "body": body, "statements": statements}
         rows.append(
             Notice(
                 clinic_id=clinic_id,
@@ -170,7 +169,9 @@ def _publish(
                 title=title,
                 body=body,
                 statements=statements,
-                sha256=hashlib.sha256(canonical_json(shown)).hexdigest(),
+                sha256=hashlib.sha256(
+                    words_shown(version=version, language=language, title=title, body=body, statements=statements)
+                ).hexdigest(),
                 published_at=now,
                 materiality=materiality,
                 materiality_reason=reason,

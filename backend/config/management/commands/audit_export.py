@@ -1,16 +1,10 @@
 """`manage.py audit_export --clinic SLUG --out FILE`: the log of a clinic as a bundle that anybody can verify."""
 
-import os
-import signal
 import sys
-import tempfile
-import threading
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -23,6 +17,7 @@ from backend.audit.actors import system_actor
 from backend.audit.bundle.exporting import Views, export_log
 from backend.audit.bundle.releasing import DpoKeyRefused, read_public_key
 from backend.audit.growing import LogInconsistent
+from backend.audit.management.drafts import draft_of, require_file
 from backend.audit.management.telling import TellingCommand
 from backend.audit.sequencing import NotSequenced
 from backend.clinics.queries import get_clinic_by_slug
@@ -30,8 +25,6 @@ from backend.errors import DomainError
 from backend.policy.vocabulary import Language
 from backend.vault.keyring import SYSTEM
 from backend.vault.providers import KeysUnavailable
-
-TERMINATED: Final = 128 + signal.SIGTERM
 
 
 class Command(TellingCommand):
@@ -62,12 +55,12 @@ class Command(TellingCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run, with a progress bar where somebody watches."""
         out: Path = options["out"]
-        _require_file(out)
+        require_file(out)
         clinic_id, zone = _whose(options["clinic"])
         views = Views(language=Language(options["language"]), zone=zone)
         recipient = _recipient(options["dpo_key"])
         try:
-            with _draft_of(out) as draft:
+            with draft_of(out, prefix=".audit_export-") as draft:
                 with draft.open("w+b") as file, tqdm(unit=" entries", disable=not sys.stderr.isatty()) as bar:
                     exported = export_log(
                         file,
@@ -89,45 +82,6 @@ class Command(TellingCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(f"{out}: {exported.size} entries. Keep this checkpoint apart from this installation:\n")
         self.stdout.write(exported.checkpoint)
-
-
-def _require_file(out: Path) -> None:
-    """A device or a folder would be replaced, or fail only once everything was written."""
-    try:
-        if out.exists() and not out.is_file():
-            raise CommandError(f"{out} is no regular file: --out names a file that is made, or replaced.")
-    except OSError as error:
-        raise CommandError(f"{out} can not be written: {error.strerror}.") from error
-
-
-@contextmanager
-def _draft_of(out: Path) -> Iterator[Path]:
-    """A file beside its place, for the owner only, under a name of its own; whatever happens, it does not stay."""
-    with _sigterm_unwinds():
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=".audit_export-", suffix=".part")
-        os.close(handle)
-        draft = Path(name)
-        try:
-            yield draft
-        finally:
-            draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def _sigterm_unwinds() -> Iterator[None]:
-    """SIGTERM as an exception, so that what was begun is cleared away; only the main thread may ask for it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _end(_number: int, _frame: object) -> None:
-    raise SystemExit(TERMINATED)
 
 
 def _whose(slug: str | None) -> tuple[UUID, tzinfo]:

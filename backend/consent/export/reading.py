@@ -1,0 +1,117 @@
+"""Reads consents patient by patient, a few at a time: memory does not grow with how many there are."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+from uuid import UUID
+
+from backend.audit.recording import Entry
+from backend.consent.export.selection import Period
+from backend.consent.models import ConsentEvent, ConsentState
+from backend.consent.queries import PurposeRow
+from backend.patients.queries import patient_ids_in_pages, patients_by_id
+from backend.policy.vocabulary import Channel
+from backend.vault.ciphers import Tampered
+from backend.vault.fields import Json, Shredded
+from backend.vault.keyring import KeyUnavailable, keyring
+
+PATIENTS_AT_ONCE: Final = 200
+
+Place = tuple[UUID, UUID, str]
+"""Patient, purpose and channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldEvent:
+    """An event with its evidence; or why that can not be read."""
+
+    row: ConsentEvent
+    evidence: Json = None
+    unreadable_because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldConsent:
+    """One purpose on one channel of one patient: where it stands, and those of its events that were asked for.
+
+    Of an erased patient the proof remains: what was said, when, and to which words (GDPR Art. 17(3)(b) and (e)).
+    """
+
+    patient_id: UUID
+    is_erased: bool
+    purpose: PurposeRow
+    channel: Channel
+    state: ConsentState | None
+    events: tuple[ToldEvent, ...]
+
+
+def consents_in_pages(
+    *,
+    clinic_id: UUID,
+    patient_id: UUID | None,
+    purposes: dict[UUID, PurposeRow],
+    period: Period,
+    entry: Entry,
+) -> Iterator[tuple[list[UUID], list[ToldConsent]]]:
+    """Some patients, and all their consents of which something was recorded in the period; page by page.
+
+    The entry has to cover them: evidence is revealed.
+    """
+    for page in [[patient_id]] if patient_id else patient_ids_in_pages(clinic_id=clinic_id, size=PATIENTS_AT_ONCE):
+        yield page, list(_consents_of(page, clinic_id=clinic_id, purposes=purposes, period=period, entry=entry))
+
+
+def _consents_of(
+    page: Sequence[UUID], *, clinic_id: UUID, purposes: dict[UUID, PurposeRow], period: Period, entry: Entry
+) -> Iterator[ToldConsent]:
+    patients = patients_by_id(page)
+    states: dict[Place, ConsentState] = {
+        (row.patient_id, row.purpose_id, row.channel): row
+        for row in ConsentState.objects.in_clinic(clinic_id)
+        .filter(patient_id__in=page, purpose_id__in=purposes)
+        .select_related("standing_event", "last_event")
+        .defer("standing_event__evidence", "last_event__evidence")
+    }
+    rows = list(
+        ConsentEvent.objects.in_clinic(clinic_id)
+        .filter(patient_id__in=page, purpose_id__in=purposes)
+        .order_by("patient_id", "purpose_id", "channel", "number")
+    )
+    events = {place: list(group) for place, group in groupby(rows, _place)}
+    _prefetch_keys(rows)
+    for place in sorted(states.keys() | events.keys(), key=str):
+        told = tuple(_told(row, entry) for row in events.get(place, ()) if period.holds(row.recorded_at))
+        if not told and (period.begins or period.ends):
+            continue
+        yield ToldConsent(
+            patient_id=place[0],
+            is_erased=patients[place[0]].is_erased,
+            purpose=purposes[place[1]],
+            channel=Channel(place[2]),
+            state=states.get(place),
+            events=told,
+        )
+
+
+def _place(row: ConsentEvent) -> Place:
+    return row.patient_id, row.purpose_id, row.channel
+
+
+def _prefetch_keys(rows: Sequence[ConsentEvent]) -> None:
+    sealed = [row.evidence.key_id for row in rows if row.evidence is not None]
+    keyring().prefetch(key_id for key_id in sealed if key_id is not None)
+
+
+def _told(row: ConsentEvent, entry: Entry) -> ToldEvent:
+    if row.evidence is None:
+        return ToldEvent(row)
+    try:
+        evidence = row.evidence.open(entry)
+    except KeyUnavailable:
+        return ToldEvent(row, unreadable_because="key_missing")
+    except Tampered:
+        return ToldEvent(row, unreadable_because="tampered")
+    if isinstance(evidence, Shredded):
+        return ToldEvent(row, unreadable_because="key_destroyed")
+    return ToldEvent(row, evidence=evidence)

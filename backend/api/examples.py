@@ -40,6 +40,14 @@ ALOUD: Final[dict[str, Any]] = {
     "language": "fr",
     "evidence": {"script_version": "2026-03", "spoken_at": "2026-10-01T10:15:00+02:00"},
 }
+BY_LINK: Final[dict[str, Any]] = {
+    "purpose": "appointment_reminder",
+    "contact_point": "0191f3a0-0000-7000-8000-000000000000",
+    "notice_version": 1,
+    "language": "fr",
+    "source": "web_form",
+    "shown": {"initial_state": "off"},
+}
 EVENINGS_OFF: Final[dict[str, Any]] = {
     "channel_order": ["push", "sms", "email"],
     "frequency": {"max": 3, "per": "week"},
@@ -118,6 +126,7 @@ SAY_YES: Final = _request("Yes, in the app", YES)
 WITHDRAW: Final = _request("No longer", NO_LONGER)
 TAKE_DOWN: Final = _request("Yes, on paper", ON_PAPER)
 TAKE_DOWN_ALOUD: Final = _request("No, by word of mouth", ALOUD)
+ASK_BY_LINK: Final = _request("By a link, from a form", BY_LINK)
 PREFER: Final = _request("Not in the evening", EVENINGS_OFF)
 TRY: Final = _request("Only two a week, over the last month", TRIAL)
 SIGN_IN: Final = _request("A Firebase installation", DEVICE)

@@ -182,6 +182,16 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "This notice was approved already: write a new one.",
     ),
     "notice_already_published": _both("Cette notice est déjà publiée.", "This notice was published already."),
+    "already_answered": _both("Il y a déjà une réponse.", "This was answered already."),
+    "asked_too_often": _both(
+        "Cette adresse a déjà été sollicitée plusieurs fois aujourd’hui : attendez un jour.",
+        "This address was asked several times today. Wait a day.",
+    ),
+    "address_suppressed": _both(
+        "Cette adresse est sur la liste repoussoir : rien n’y est demandé.",
+        "This address is on the suppression list: nothing is asked there.",
+    ),
+    "link_too_old": _both("Ce lien est trop ancien.", "This link is too old."),
     "second_person_needed": _both("Une autre personne doit confirmer.", "Somebody else has to confirm this."),
     "objection_stands": _both(
         "Une opposition a été exprimée : elle doit d’abord être retirée.",

@@ -17,6 +17,7 @@ from backend.api import (
     previewing,
     programmes,
     proofs,
+    requests_for_consent,
     stops,
     templates,
 )
@@ -57,6 +58,11 @@ urlpatterns: list[URLPattern] = [
     path(f"{CLINIC}/patients/search", patients.PatientSearch.as_view(), name="patients-search"),
     path(PATIENT, patients.Patient.as_view(), name="patient"),
     path(f"{PATIENT}/consents", consents.PatientConsents.as_view(), name="patient-consents"),
+    path(
+        f"{PATIENT}/consent-requests",
+        requests_for_consent.PatientConsentRequests.as_view(),
+        name="patient-consent-requests",
+    ),
     path(f"{PATIENT}/objections", objections.PatientObjections.as_view(), name="patient-objections"),
     path(
         f"{PATIENT}/objections/<uuid:objection_id>/taken-back",

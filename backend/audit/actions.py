@@ -415,8 +415,8 @@ class Action(Enum):
     CONSENT_PENDING = _spec(
         "consent.pending",
         "consent",
-        "Consent for {purpose} by {channel} waits for the other who must say yes ({method}).",
-        "Un consentement pour {purpose} par {channel} attend l’accord de l’autre personne ({method}).",
+        "Consent for {purpose} by {channel} waits to be confirmed ({method}).",
+        "Un consentement pour {purpose} par {channel} attend d’être confirmé ({method}).",
         purpose=C,
         channel=C,
         method=C,

@@ -86,7 +86,7 @@ REASONS: Final[dict[str, dict[str, str]]] = {
         "recorded_at": TIME,
         "valid_until": TIME,
         "guardian_until": "when a guardian's word ends since the patient is of age, where nothing ends it sooner",
-        "about": "the event that this one says was a slip",
+        "about": "the event that this one answers, or says was a slip",
         "reason": "why, as a code",
         "confirmed_by": "pseudonym of the second person",
         "notice": "which text was shown; it is public",
@@ -117,6 +117,14 @@ REASONS: Final[dict[str, dict[str, str]]] = {
         "lifted_by": "pseudonym",
     },
     "consent.NoticeServed": {"notice": "which text was shown; it is public", "served_at": TIME},
+    "consent.ConsentRequest": {
+        "event": ID,
+        "contact_point": ID,
+        "source": STATE,
+        "token_digest": "keyed hash of a token that nobody can make without the clinic's key",
+        "asked_at": TIME,
+        "expires_at": TIME,
+    },
     "consent.ErrorReport": {
         "event": ID,
         "reason": "why, as a code",

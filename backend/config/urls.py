@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from backend.api.docs import Docs, Schema
 from backend.api.health import health
+from backend.portal.confirming import confirm
 from backend.portal.leaving import leave
 from backend.portal.start import start
 
@@ -11,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", start, name="start"),
     # Whatever follows is the token, also where a mail program added a stroke or cut a piece off.
     re_path(r"^u/(?P<token>.*)$", leave, name="leave"),
+    re_path(r"^c/(?P<token>.*)$", confirm, name="confirm"),
     path("health", health, name="health"),
     path("api/schema/", Schema.as_view(), name="schema"),
     path("api/docs/", Docs.as_view(), name="docs"),

@@ -17,6 +17,7 @@ from backend.policy.vocabulary import (
     Method,
     Nature,
     ObjectionScope,
+    RequestSource,
 )
 from backend.vault.fields import SealedField
 from backend.vault.identifiers import new_id
@@ -187,6 +188,33 @@ class ConsentEvent(OfPatient):
                 fields=["patient", "purpose", "channel", "number"], name="consent_events_are_counted"
             ),
         ]
+
+
+class ConsentRequest(OfPatient):
+    """A yes that waits for the person behind an address: a link goes there, and only a press on its page says yes.
+
+    Never changed: it was answered once an event is about its own. The token is known by a keyed hash only, and neither
+    the address of whoever opens the page nor their browser is kept.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    event = models.OneToOneField(ConsentEvent, on_delete=models.PROTECT, related_name="+")
+    contact_point = models.ForeignKey("patients.ContactPoint", on_delete=models.PROTECT, related_name="+")
+    source = models.CharField(max_length=10, choices=[(one.value, one.value) for one in RequestSource])
+    token_digest = models.BinaryField()
+    asked_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "consent_request"
+        constraints = [
+            *Guarded.Meta.constraints,
+            AppendOnly(name="consent_request_append_only"),
+            models.UniqueConstraint(fields=["token_digest"], name="a_token_leads_to_one_request"),
+        ]
+        indexes = [models.Index(fields=["contact_point", "-asked_at"], name="request_of_contact_point")]
 
 
 class States(OfClinic):

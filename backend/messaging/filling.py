@@ -22,6 +22,7 @@ from backend.messaging.held import (
 )
 from backend.messaging.links import Way
 from backend.messaging.operations.checks import CHECK_STEP
+from backend.messaging.operations.confirming import link_in
 from backend.messaging.operations.leaving import make_links
 from backend.messaging.outcomes import settle
 from backend.messaging.queries import words_of
@@ -129,6 +130,7 @@ class _Words:
             time_zone=clinic.time_zone,
             for_child=point.representative_id is not None,
             code=self.codes.get(point.id, ""),
+            link=link_in(message),
             named=_named(preferences),
         )
         if message.step == CHECK_STEP and not values["code"]:

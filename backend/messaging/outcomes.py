@@ -36,6 +36,7 @@ from backend.messaging.held import (
 )
 from backend.messaging.models import Message
 from backend.messaging.operations.checks import CHECK_STEP
+from backend.messaging.operations.confirming import CONFIRM_STEP
 from backend.patients.entries import record_about_patients
 from backend.policy.vocabulary import Channel, MessageState
 
@@ -154,7 +155,7 @@ def _delay(held: Held, asked: float | None) -> timedelta:
 
 def _text_of(held: Held) -> dict[str, str] | None:
     """What is kept of the words, for the patient to read again. A one-time code is not kept."""
-    if held.rendered is None or held.message.step == CHECK_STEP:
+    if held.rendered is None or held.message.step in {CHECK_STEP, CONFIRM_STEP}:
         return None
     words = held.rendered
     return {"subject": words.subject, "text": words.text, "full_text": words.full_text}

@@ -34,6 +34,7 @@ def template_values(
     time_zone: str,
     for_child: bool,
     code: str = "",
+    link: str = "",
     named: Named = Named.IN_FULL,
 ) -> dict[str, Any]:
     """Everything a template may name. A name that is not to be said is empty, as where none is known."""
@@ -44,6 +45,7 @@ def template_values(
         "clinic": {"name": clinic.name, "discreet_name": clinic.discreet_name, "telephone": clinic.telephone},
         "for_child": for_child,
         "code": code,
+        "link": link,
         "appointment": {},
         "vaccination": {},
     }
@@ -62,6 +64,7 @@ def invented_values(language: Language) -> dict[str, Any]:
         "clinic": {"name": "Clinique X", "discreet_name": "Clinique X", "telephone": "01 99 00 00 00"},
         "for_child": False,
         "code": "123456",
+        "link": "https://accord.example.org/c/AbCdEfGhIjKlMnOpQrStUv",
         "appointment": {**words, "place": "", "practitioner": ""},
         "vaccination": {"month": words["month"]},
     }

@@ -105,6 +105,13 @@ class Method(StrEnum):
     SYSTEM = "system"
 
 
+class RequestSource(StrEnum):
+    """Who asked for the link by which a yes is confirmed: the person in a form of the clinic's site, or staff."""
+
+    WEB_FORM = "web_form"
+    STAFF = "staff"
+
+
 class Materiality(StrEnum):
     """Whether a new version of a notice only says the same better, or says something else."""
 

@@ -61,7 +61,7 @@ def _stop(request: HttpRequest, token: str) -> HttpResponse:
         return _nowhere(request)
     if one_click:
         # Whoever posts this reads no page, and must not be sent elsewhere.
-        return _with_headers(HttpResponse(status=200, content_type="text/plain; charset=utf-8"))
+        return with_headers(HttpResponse(status=200, content_type="text/plain; charset=utf-8"))
     if not left.confirmed:
         return _page(request, "stopping", left.way_out)
     return _page(request, "done" if left.way_out.is_open else "already", left.way_out)
@@ -78,14 +78,15 @@ def _is_one_click(request: HttpRequest) -> bool:
 
 def _nowhere(request: HttpRequest) -> HttpResponse:
     """One page for every token that stops nothing. Whoever tries many of them is slowed down; a good link never is."""
-    if _knocks_too_often(request):
+    if knocks_too_often(request):
         response = _page(request, "slow", None, status=429)
         response["Retry-After"] = str(A_MINUTE)
         return response
     return _page(request, "nowhere", None)
 
 
-def _knocks_too_often(request: HttpRequest) -> bool:
+def knocks_too_often(request: HttpRequest) -> bool:
+    """Did this address try many tokens within a minute that lead nowhere?"""
     key = f"leave:address:{_address(request)}"
     cache.add(key, 0, A_MINUTE)
     try:
@@ -118,7 +119,7 @@ def _page(request: HttpRequest, step: str, found: WayOut | None, *, status: int 
         status=status,
     )
     response["Content-Language"] = language.value
-    return _with_headers(response)
+    return with_headers(response)
 
 
 def _filled(language: Language, step: str, found: WayOut | None) -> dict[str, Any]:
@@ -143,7 +144,8 @@ def _filled(language: Language, step: str, found: WayOut | None) -> dict[str, An
     }
 
 
-def _with_headers(response: HttpResponse) -> HttpResponse:
+def with_headers(response: HttpResponse) -> HttpResponse:
+    """No cache keeps it, no address bar passes it on, no search engine shows it."""
     response["Cache-Control"] = "no-store"
     response["Referrer-Policy"] = "no-referrer"
     response["X-Robots-Tag"] = "noindex, nofollow"

@@ -28,6 +28,7 @@ class Indexed(StrEnum):
     CODE = "code|v1"
     SUPPRESSED = "suppressed|v1"
     LINK = "link|v1"
+    QUESTION = "question|v1"
 
 
 def blind_index(kind: Indexed, value: str, *, clinic_id: UUID) -> bytes:

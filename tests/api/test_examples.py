@@ -3,7 +3,9 @@
 import pytest
 
 from backend.api import examples
+from backend.patients.models import ContactPoint
 from tests.api.conftest import Client
+from tests.factories.programmes import offer_confirmations
 
 NORTHGATE = "/api/v1/clinics/northgate"
 
@@ -48,3 +50,14 @@ def test_staff_send_it_so(desk: Client, path, body, status) -> None:
 
 def test_a_device_signs_in_so(me: Client) -> None:
     assert me.post("/api/v1/me/devices", examples.DEVICE).status_code == 201
+
+
+def test_a_link_is_sent_so(desk: Client, northgate, silent, reception, now) -> None:
+    offer_confirmations(northgate.id, actor=reception, now=now)
+    point = ContactPoint.objects.get(patient_id=silent.id, kind="email")
+
+    answer = desk.post(
+        f"{NORTHGATE}/patients/{silent.id}/consent-requests", {**examples.BY_LINK, "contact_point": str(point.id)}
+    )
+
+    assert answer.status_code == 201, answer.content

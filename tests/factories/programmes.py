@@ -122,17 +122,26 @@ def run_programme(clinic_id: UUID, slug: str, *, manager: Actor, doctor: Actor, 
 
 def offer_checks(clinic_id: UUID, *, actor: Actor, now: datetime) -> None:
     """The one-time code that checks a contact point: on the closed list, and sent without consent."""
+    _offer(clinic_id, "contact_point_check", "contact_point_check", actor=actor, now=now)
+
+
+def offer_confirmations(clinic_id: UUID, *, actor: Actor, now: datetime) -> None:
+    """The link by which a yes is confirmed: on the closed list, and sent without consent."""
+    _offer(clinic_id, "consent_confirmation", "consent_request", actor=actor, now=now)
+
+
+def _offer(clinic_id: UUID, purpose: str, slug: str, *, actor: Actor, now: datetime) -> None:
     define_purpose(
         clinic_id=clinic_id,
-        slug="contact_point_check",
+        slug=purpose,
         nature=Nature.CLOSED_LIST,
         channels=(Channel.SMS, Channel.EMAIL),
-        names=dict.fromkeys(Language, "check"),
-        statements=dict.fromkeys(Language, "check"),
+        names=dict.fromkeys(Language, purpose),
+        statements=dict.fromkeys(Language, purpose),
         actor=actor,
         now=now,
     )
-    template = load_service_templates()["contact_point_check"]
+    template = load_service_templates()[slug]
     publish_template(
         clinic_id=clinic_id,
         slug=template.slug,

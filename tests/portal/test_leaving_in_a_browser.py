@@ -1,4 +1,4 @@
-"""The page behind a link as a browser shows it: readable by everyone, without a script, nothing from elsewhere."""
+"""The pages behind links as a browser shows them: readable by everyone, without a script, nothing from elsewhere."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -83,4 +83,37 @@ def test_leaving_takes_one_press_without_a_script_and_stays_in_its_language(open
 
     assert page.get_by_role("heading", level=1).inner_text() == "Stopped"
     assert page.locator("html").get_attribute("lang") == "en"
+    assert page.context.cookies() == []
+
+
+@pytest.mark.parametrize("opened", SHOWN, indirect=True)
+def test_everyone_can_read_every_step_of_confirming(opened: Watched, live_server, question) -> None:
+    page = opened.page
+    for step in ("ask", "given", "already_given", "nowhere"):
+        if step == "given":
+            page.get_by_role("button").first.click()
+        else:
+            page.goto(f"{live_server.url}{question if step != 'nowhere' else '/c/nothing'}")
+
+        findings = Axe().run(page)
+
+        assert findings.violations_count == 0, (step, findings.generate_report())
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        boxes = [button.bounding_box() for button in page.get_by_role("button").all()]
+        assert len(boxes) == (2 if step == "ask" else 0)
+        if step == "ask":
+            assert len({(box["width"], box["height"]) for box in boxes if box is not None}) == 1
+            assert all(box is not None and box["height"] >= 44 for box in boxes)
+    assert opened.complaints == []
+    assert opened.hosts == {urlsplit(live_server.url).netloc}
+
+
+@pytest.mark.parametrize("opened", [{"locale": "fr-FR", "java_script_enabled": False}], indirect=True)
+def test_a_yes_takes_one_press_without_a_script_and_a_cookie(opened: Watched, live_server, question) -> None:
+    page = opened.page
+    page.goto(f"{live_server.url}{question}")
+
+    page.get_by_role("button", name="Oui").click()
+
+    assert page.get_by_role("heading", level=1).inner_text() == "C’est confirmé"
     assert page.context.cookies() == []

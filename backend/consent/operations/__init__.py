@@ -1,6 +1,15 @@
 """What happens to purposes, notices, consents and objections."""
 
 from backend.consent.operations.asking import note_asked, note_notice_served
+from backend.consent.operations.confirming import (
+    AddressSuppressed,
+    Answered,
+    Asked,
+    AskedTooOften,
+    LinkTooOld,
+    answer_by_link,
+    ask_by_link,
+)
 from backend.consent.operations.correcting import SecondPersonNeeded, confirm_error, report_error
 from backend.consent.operations.deciding import (
     ConsentGiven,
@@ -12,6 +21,7 @@ from backend.consent.operations.deciding import (
 from backend.consent.operations.ending import end_consents, invalidate_consents, revoke_consents
 from backend.consent.operations.expressing import (
     AgeUnknown,
+    AlreadyAnswered,
     Expression,
     NoticeOutdated,
     ObjectionStands,
@@ -31,9 +41,15 @@ from backend.consent.operations.publishing import correct_legal_bases, define_pu
 from backend.consent.operations.rebuilding import Rebuilt, rebuild_states, rebuild_states_of_an_earlier_version
 
 __all__ = [
+    "AddressSuppressed",
     "AgeUnknown",
+    "AlreadyAnswered",
+    "Answered",
+    "Asked",
+    "AskedTooOften",
     "ConsentGiven",
     "Expression",
+    "LinkTooOld",
     "NoticeAlreadyApproved",
     "NoticeAlreadyPublished",
     "NoticeNotApproved",
@@ -44,7 +60,9 @@ __all__ = [
     "SaidMeanwhile",
     "SecondPersonNeeded",
     "Withdrawal",
+    "answer_by_link",
     "approve_notice",
+    "ask_by_link",
     "confirm_error",
     "correct_legal_bases",
     "define_purpose",

@@ -16,6 +16,7 @@ from backend.audit.recording import Draft, Entry, record_many
 from backend.consent.models import ConsentEvent, ConsentState
 from backend.consent.operations.accompanying import Deciding
 from backend.consent.operations.expressing import (
+    AlreadyAnswered,
     Expression,
     NoticeOutdated,
     ObjectionStands,
@@ -167,6 +168,7 @@ class _Saying:
                 recorded_at=self.now,
                 valid_until=valid_until,
                 guardian_until=deciding.guardian_until(speakers, valid_until=valid_until),
+                about_id=self.expression.answers,
                 notice_id=None if self.notice is None else self.notice.id,
                 notice_sha256="" if self.notice is None else self.notice.sha256,
                 language="" if self.notice is None else self.notice.language,
@@ -256,7 +258,7 @@ def withdraw_consent(
     outer transaction, where the fence would not be committed while it drains.
     """
     row = get_purpose(clinic_id=clinic_id, slug=purpose)
-    wanted = _checked_channels(row, channels)
+    wanted = checked_channels(row, channels)
     require_patient(clinic_id=clinic_id, patient_id=patient_id)
     saying = _Saying(
         decision=Decision.WITHDRAWN,
@@ -302,8 +304,8 @@ def _say(
     now: datetime,
 ) -> ConsentGiven:
     row = get_purpose(clinic_id=clinic_id, slug=purpose)
-    wanted = _checked_channels(row, channels)
-    notice = _current_notice(clinic_id, notice_version, language)
+    wanted = checked_channels(row, channels)
+    notice = current_notice(clinic_id, notice_version, language)
     refuse_missing_evidence(expression)
     if expression.occurred_at > now:
         raise InvalidInput("This lies in the future.", field="occurred_at")
@@ -341,6 +343,9 @@ class _OtherThanPlanned(Exception):
 
 def _say_behind_the_lock(saying: _Saying, kinds: Mapping[Channel, EventKind], entry: Entry) -> Said:
     lock_patient(clinic_id=saying.clinic_id, patient_id=saying.patient_id)
+    answers = saying.expression.answers
+    if answers is not None and ConsentEvent.objects.filter(about_id=answers).exists():
+        raise AlreadyAnswered
     deciding = Deciding.freely()
     if saying.decision is Decision.GIVEN:
         if is_objected(patient_id=saying.patient_id, purpose=saying.purpose):
@@ -359,7 +364,8 @@ def _say_behind_the_lock(saying: _Saying, kinds: Mapping[Channel, EventKind], en
     return saying.write(states, kinds, deciding)
 
 
-def _checked_channels(purpose: PurposeRow, channels: Sequence[Channel]) -> tuple[Channel, ...]:
+def checked_channels(purpose: PurposeRow, channels: Sequence[Channel]) -> tuple[Channel, ...]:
+    """The channels that are named, each once. Raises InvalidInput where this purpose is not asked for on one."""
     wanted = tuple(dict.fromkeys(channels))
     if not wanted:
         raise InvalidInput("Name at least one channel.", field="channels")
@@ -369,7 +375,8 @@ def _checked_channels(purpose: PurposeRow, channels: Sequence[Channel]) -> tuple
     return wanted
 
 
-def _current_notice(clinic_id: UUID, version: int, language: Language) -> NoticeRow:
+def current_notice(clinic_id: UUID, version: int, language: Language) -> NoticeRow:
+    """The notice that stands now. Raises NoticeOutdated where it is another one, NotFound."""
     notice = get_notice(clinic_id=clinic_id, version=version, language=language)
     newest = latest_notices(clinic_id).get(language)
     if newest is None or newest.version != notice.version:

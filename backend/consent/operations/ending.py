@@ -46,11 +46,12 @@ def end_consents(*, actor: Actor, now: datetime, at_once: int = AT_ONCE) -> int:
 
 
 def _everything_due(now: datetime) -> list[tuple[EventKind, Q]]:
-    given = Q(status=ConsentStatus.GIVEN)
     due = [
         # Of age first: what a guardian said did not run out, it ended.
         (EventKind.ENDED, Q(status__in=A_YES, guardian_until__lte=now)),
-        (EventKind.EXPIRED, given & Q(valid_until__lte=now)),
+        (EventKind.EXPIRED, Q(status=ConsentStatus.GIVEN, valid_until__lte=now)),
+        # Nobody confirmed it in time: silence.
+        (EventKind.EXPIRED, Q(status=ConsentStatus.PENDING, valid_until__lte=now)),
     ]
     for clinic_id, changes in material_changes({clinic.id for clinic in all_clinics()}).items():
         newest = max((change.version for change in changes if change.effective_from <= now), default=0)

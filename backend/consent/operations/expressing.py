@@ -67,7 +67,8 @@ class SaidMeanwhile(DomainError):
 class Expression:
     """How it was said: the method, its evidence (sealed), when, and by which representatives besides the patient.
 
-    `by_patient` is False where only a representative spoke.
+    `by_patient` is False where only a representative spoke. `answers` is the event of the question that this answers,
+    where a link asked it: it can be answered once.
     """
 
     method: Method
@@ -75,11 +76,19 @@ class Expression:
     evidence: dict[str, Any] = field(default_factory=dict)
     by_patient: bool = True
     representatives: tuple[UUID, ...] = ()
+    answers: UUID | None = None
 
     def speakers(self) -> list[dict[str, str]]:
         """Who said it, as it is stored: roles, and the ids of representatives."""
         own = [{"role": "patient"}] if self.by_patient else []
         return own + [{"role": "representative", "id": str(one)} for one in self.representatives]
+
+
+class AlreadyAnswered(DomainError):
+    """A link is good for one answer."""
+
+    code = "already_answered"
+    sentence = "This was answered already."
 
 
 def refuse_missing_evidence(expression: Expression) -> None:

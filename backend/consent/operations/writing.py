@@ -50,6 +50,7 @@ class Writing:
     actor: Actor
     now: datetime
     notice: NoticeRow | None = None
+    valid_until: datetime | None = None
 
     def write(self, rows: Sequence[PurposeRow], events: Streams, kind: EventKind) -> None:
         """An event for each purpose and channel, and the states that follow. Inside `record` only."""
@@ -69,6 +70,7 @@ class Writing:
                 legal_basis=LegalBasis.CONSENT,
                 occurred_at=self.expression.occurred_at,
                 recorded_at=self.now,
+                valid_until=self.valid_until,
                 notice_id=None if self.notice is None else self.notice.id,
                 notice_sha256="" if self.notice is None else self.notice.sha256,
                 language="" if self.notice is None else self.notice.language,

@@ -18,7 +18,7 @@ from backend.messaging.values import invented_values
 from backend.policy.vocabulary import Channel, Language, Tone
 from backend.vault.identifiers import new_id
 
-OFFERED: Final = frozenset({"patient", "clinic", "appointment", "vaccination", "for_child", "code"})
+OFFERED: Final = frozenset({"patient", "clinic", "appointment", "vaccination", "for_child", "code", "link"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

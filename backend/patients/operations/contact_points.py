@@ -138,11 +138,21 @@ def verify_contact_point(
         point = _locked(clinic_id, patient_id, contact_point_id)
         fits = _is_right_code(point, code, now)
         if fits:
-            _verify(point, clinic_id=clinic_id, patient_id=patient_id, actor=actor, now=now)
+            _verify(point, how="one_time_code", clinic_id=clinic_id, patient_id=patient_id, actor=actor, now=now)
         else:
             _count_try(point, clinic_id=clinic_id, patient_id=patient_id, actor=actor, now=now)
     if not fits:
         raise CodeRefused
+
+
+def verify_by_link(*, clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, actor: Actor, now: datetime) -> None:
+    """Whoever is behind an address pressed the button of a link that only went there. Nothing where it ended since."""
+    require_patient(clinic_id=clinic_id, patient_id=patient_id)
+    with transaction.atomic():
+        found = _open_points(clinic_id, patient_id).select_for_update(of=("self",)).filter(id=contact_point_id)
+        point = found.exclude(status=ContactStatus.UNUSABLE).first()
+        if point is not None:
+            _verify(point, how="confirmation_link", clinic_id=clinic_id, patient_id=patient_id, actor=actor, now=now)
 
 
 def attest_contact_point(
@@ -289,7 +299,7 @@ def _digest(point: ContactPoint, code: str) -> bytes:
     return blind_index(Indexed.CODE, f"{point.id}|{code.strip()}", clinic_id=point.clinic_id)
 
 
-def _verify(point: ContactPoint, *, clinic_id: UUID, patient_id: UUID, actor: Actor, now: datetime) -> None:
+def _verify(point: ContactPoint, *, how: str, clinic_id: UUID, patient_id: UUID, actor: Actor, now: datetime) -> None:
     with record(
         Action.CONTACT_POINT_VERIFIED,
         by=actor,
@@ -297,9 +307,9 @@ def _verify(point: ContactPoint, *, clinic_id: UUID, patient_id: UUID, actor: Ac
         clinic_id=clinic_id,
         about=patient_id,
         contact_point=point.id,
-        how="one_time_code",
+        how=how,
     ):
-        point.status, point.how, point.confirmed_at = ContactStatus.VERIFIED, "one_time_code", now
+        point.status, point.how, point.confirmed_at = ContactStatus.VERIFIED, how, now
         point.code = point.code_digest = point.code_expires_at = None
         point.save(update_fields=["status", "how", "confirmed_at", "code", "code_digest", "code_expires_at"])
 

@@ -17,7 +17,7 @@ from backend.api.throttling import PerAddress
 from backend.audit.actors import Actor
 from backend.clinics.queries import ClinicFacts, get_clinic
 from backend.errors import NotFound
-from backend.patients.queries import PatientFacts, patients_by_id
+from backend.patients.queries import PatientFacts, require_patient
 
 
 class Endpoint(APIView):
@@ -72,7 +72,7 @@ class MeEndpoint(Endpoint):
         if bearer.patient_id is None:
             raise NotFound
         self.clinic = get_clinic(bearer.clinic_id)
-        self.patient = living_patient(bearer.clinic_id, bearer.patient_id)
+        self.patient = require_patient(clinic_id=bearer.clinic_id, patient_id=bearer.patient_id)
 
 
 class ClinicEndpoint(Endpoint):
@@ -97,17 +97,8 @@ class PatientEndpoint(ClinicEndpoint):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Look up the patient."""
         super().initial(request, *args, **kwargs)
-        self.patient = living_patient(self.clinic.id, kwargs["patient_id"])
+        self.patient = require_patient(clinic_id=self.clinic.id, patient_id=kwargs["patient_id"])
         self.patient_id_found = self.patient.id
-
-
-def living_patient(clinic_id: UUID, patient_id: UUID) -> PatientFacts:
-    """A patient of whom something is left. Raises NotFound, also for one who was erased."""
-    # With the keys that are there: whose keys were destroyed is gone, whatever else may still stand.
-    patient = patients_by_id([patient_id]).get(patient_id)
-    if patient is None or patient.clinic_id != clinic_id or patient.is_erased:
-        raise NotFound
-    return patient
 
 
 def page(results: list[Any], *, next_cursor: str | None = None) -> Response:

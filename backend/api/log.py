@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backend import clock
-from backend.api.endpoints import ClinicEndpoint, living_patient, page
+from backend.api.endpoints import ClinicEndpoint, page
 from backend.api.fields import Moment, Output, choice_of
 from backend.api.languages import spoken_language
 from backend.api.pages import next_page, read_cursor, read_limit, refuse_unknown
@@ -20,6 +20,7 @@ from backend.audit.actions import Action
 from backend.audit.queries import OpenedEntry, entries_about, entries_of, open_entries
 from backend.audit.recording import Outcome, record
 from backend.errors import InvalidInput
+from backend.patients.queries import require_patient
 from backend.policy.vocabulary import Language
 
 
@@ -84,7 +85,7 @@ class AuditEntries(ClinicEndpoint):
         if patient_id is None:
             rows = entries_of(clinic_id=self.clinic.id, before=before, limit=limit + 1)
         else:
-            living_patient(self.clinic.id, patient_id)
+            require_patient(clinic_id=self.clinic.id, patient_id=patient_id)
             rows = entries_about(clinic_id=self.clinic.id, patient_id=patient_id, before=before, limit=limit + 1)
         shown, after = next_page(rows, limit, lambda row: (row.seq,))
         with record(

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from backend import clock
 from backend.api import examples
-from backend.api.endpoints import ClinicEndpoint, PatientEndpoint, living_patient, page
+from backend.api.endpoints import ClinicEndpoint, PatientEndpoint, page
 from backend.api.fields import Choice, Day, Id, Input, Line, Moment, Output, choice_of
 from backend.api.idempotency import idempotent
 from backend.api.languages import said
@@ -36,6 +36,7 @@ from backend.patients.queries import (
     find_patients,
     patients_by_id,
     patients_of_clinic,
+    require_patient,
     reveal_contact_values,
     reveal_profiles,
 )
@@ -383,7 +384,7 @@ class Occasions(ClinicEndpoint):
         """Enter an appointment or another date of a patient."""
         asked = OccasionInput.read(request)
         try:
-            patient = living_patient(self.clinic.id, asked["patient"])
+            patient = require_patient(clinic_id=self.clinic.id, patient_id=asked["patient"])
         except NotFound as error:
             raise NotFound(field="patient") from error
         _refuse_out_of_time(self.clinic, asked)

@@ -139,9 +139,12 @@ def get_patient(*, clinic_id: UUID, patient_id: UUID) -> PatientFacts:
 
 
 def require_patient(*, clinic_id: UUID, patient_id: UUID) -> PatientFacts:
-    """One patient about whom something can still be written. Raises NotFound, also for one who was erased."""
-    patient = get_patient(clinic_id=clinic_id, patient_id=patient_id)
-    if patient.is_erased:
+    """One patient about whom something can still be written. Raises NotFound, also for one who was erased.
+
+    With the keys that are there: whose keys were destroyed is gone, whatever else may still stand.
+    """
+    patient = patients_by_id([patient_id]).get(patient_id)
+    if patient is None or patient.clinic_id != clinic_id or patient.is_erased:
         raise NotFound
     return patient
 

@@ -32,9 +32,11 @@ ENDS_A_YES: Final = frozenset(
         EventKind.ENDED,
         EventKind.REVOKED,
         EventKind.INVALIDATED,
+        EventKind.OBJECTION_LIFTED,
     }
 )
-"""These end a yes, or one that waits to be confirmed. A no stays a no."""
+"""These end a yes, or one that waits to be confirmed, also one that came although an objection stood. A no stays a no.
+"""
 A_YES: Final = frozenset({ConsentStatus.GIVEN, ConsentStatus.PENDING})
 
 
@@ -106,7 +108,7 @@ def _changes_nothing(before: Standing, event: ConsentEvent, kind: EventKind) -> 
         return event.about_id != before.standing_event_id
     if before.status is ConsentStatus.OBJECTED:
         return kind not in {EventKind.OBJECTED, EventKind.OBJECTION_LIFTED}
-    return kind is EventKind.OBJECTION_LIFTED or (kind in ENDS_A_YES and before.status not in A_YES)
+    return kind in ENDS_A_YES and before.status not in A_YES
 
 
 def _made(status: ConsentStatus, event: ConsentEvent, *, since: datetime) -> Standing:

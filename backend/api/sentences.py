@@ -164,6 +164,10 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
     ),
     # What operations refuse.
     "refused": _both("Ce n’est pas possible.", "This can not be done."),
+    "no_yes_stands": _both(
+        "Cette forme de reçu n’existe que pour un accord qui est en vigueur.",
+        "This form of a receipt exists only where a yes stands.",
+    ),
     "notice_outdated": _both(
         "La notice a changé : montrez la version actuelle et demandez à nouveau.",
         "The notice has changed: show the current one and ask again.",

@@ -17,6 +17,7 @@ from backend.api import (
     previewing,
     programmes,
     proofs,
+    receipts,
     requests_for_consent,
     stops,
     templates,
@@ -37,6 +38,7 @@ urlpatterns: list[URLPattern] = [
     path("me/objections/<uuid:objection_id>", objections.MyObjection.as_view(), name="me-objection"),
     path("me/restriction", objections.MyRestriction.as_view(), name="me-restriction"),
     path("me/consents", consents.MyConsents.as_view(), name="me-consents"),
+    path("me/consents/<uuid:event_id>/receipt", receipts.MyReceipt.as_view(), name="me-receipt"),
     path("me/messages", messages.MyMessages.as_view(), name="me-messages"),
     path("me/messages/<uuid:message_id>", messages.MyMessage.as_view(), name="me-message"),
     path("me/messages/<uuid:message_id>/why", messages.MyMessageWhy.as_view(), name="me-message-why"),
@@ -62,6 +64,11 @@ urlpatterns: list[URLPattern] = [
         f"{PATIENT}/consent-requests",
         requests_for_consent.PatientConsentRequests.as_view(),
         name="patient-consent-requests",
+    ),
+    path(
+        f"{PATIENT}/consents/<uuid:event_id>/receipt",
+        receipts.PatientReceipt.as_view(),
+        name="patient-receipt",
     ),
     path(f"{PATIENT}/objections", objections.PatientObjections.as_view(), name="patient-objections"),
     path(

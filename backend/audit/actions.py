@@ -71,6 +71,22 @@ class Action(Enum):
         keys=IDS,
         reason=C,
     )
+    KEY_REPLACED = _spec(
+        "key.replaced",
+        "key",
+        "A key of the installation was replaced; the old one was destroyed ({scope}).",
+        "Une clé de l’installation a été remplacée ; l’ancienne a été détruite ({scope}).",
+        keys=IDS,
+        scope=C,
+    )
+    RECEIPT_KEY_PUBLISHED = _spec(
+        "key.receipts_published",
+        "key",
+        "The public half of the key that signs receipts was published; those of earlier keys stay.",
+        "La partie publique de la clé qui signe les reçus a été publiée ; celles des clés précédentes restent.",
+        key=ID,
+        thumbprint=H,
+    )
     CLINIC_KEY_BEGUN = _spec(
         "key.epoch_begun",
         "key",
@@ -400,6 +416,18 @@ class Action(Enum):
         channel=C,
         method=C,
         event=ID,
+    )
+    RECEIPT_ISSUED = _spec(
+        "receipt.issued",
+        "receipt",
+        "A receipt of what was said about {purpose} by {channel} was issued ({form}).",
+        "Un reçu de ce qui a été dit au sujet de {purpose} par {channel} a été délivré ({form}).",
+        receipt=ID,
+        event=ID,
+        purpose=C,
+        channel=C,
+        form=C,
+        sha256=H,
     )
     CONSENT_RENEWED = _spec(
         "consent.renewed",

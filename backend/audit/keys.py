@@ -21,7 +21,7 @@ from backend.vault.keyring import SYSTEM, Scope, StoredClinicKey, StoredDataKey,
 
 SUBJECT_SCOPES = (Scope.PROFILE, Scope.AUDIT)
 CLINIC_SCOPES = (Scope.CLINIC, Scope.BLIND_INDEX)
-SYSTEM_SCOPES = (Scope.CLINIC, Scope.WRITER_MAC, Scope.SIGNING)
+SYSTEM_SCOPES = (Scope.CLINIC, Scope.WRITER_MAC, Scope.SIGNING, Scope.RECEIPTS)
 LOOKED_UP_AT_ONCE = 500
 MARK_BYTES = 16
 LOOKS = 5
@@ -221,6 +221,24 @@ def ensure_system_keys(*, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
         # Whatever was not stored must not be remembered as if it had been.
         keyring().clear()
     return True
+
+
+def replace_system_key(scope: Scope, *, actor: Actor, now: datetime) -> rings.DataKey:
+    """Destroy the installation's own key of this scope and make another; the new one. Inside a transaction only.
+
+    For keys that sign: what an old one signed is checked with its public half, which whoever signs keeps.
+    """
+    rows = DataKey.objects.filter(clinic_id=SYSTEM, subject_id=None, scope=scope, destroyed_at=None).order_by("id")
+    old = tuple(rows.select_for_update().values_list("id", flat=True))
+    issued = IssuedKeys(now)
+    issued.add(clinic_id=SYSTEM, subject_id=None, scopes=[scope])
+    replaced = Draft(action=Action.KEY_REPLACED, clinic_id=SYSTEM, details={"keys": old, "scope": scope.value})
+    with issued.at_hand(), record_many([replaced, issued.draft(SYSTEM)], by=actor, now=now):
+        DataKey.objects.filter(id__in=old).update(wrapped=None, destroyed_at=now)
+        issued.save()
+    keyring().forget(old)
+    transaction.on_commit(lambda: _after_destruction(old, now))
+    return issued.ready[0]
 
 
 def _missing_system_scopes(using: str) -> list[Scope]:

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from backend.api.docs import Docs, Schema
 from backend.api.health import health
+from backend.api.receipts import receipt_keys_page
 from backend.portal.confirming import confirm
 from backend.portal.leaving import leave
 from backend.portal.start import start
@@ -14,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^u/(?P<token>.*)$", leave, name="leave"),
     re_path(r"^c/(?P<token>.*)$", confirm, name="confirm"),
     path("health", health, name="health"),
+    path("receipts/keys", receipt_keys_page, name="receipt-keys"),
     path("api/schema/", Schema.as_view(), name="schema"),
     path("api/docs/", Docs.as_view(), name="docs"),
     path("api/v1/", include("backend.api.urls")),

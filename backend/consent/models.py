@@ -296,6 +296,20 @@ class Objection(OfPatient):
         ]
 
 
+class ReceiptKey(Guarded):
+    """The public half of a key that signs receipts, or did: kept for as long as a receipt may be checked."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    thumbprint = models.CharField(max_length=43, unique=True)
+    public = models.BinaryField()
+    published_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "consent_receipt_key"
+        constraints = [*Guarded.Meta.constraints]
+
+
 class ErrorReport(OfPatient):
     """Somebody says that an event was entered by mistake; it counts once somebody else says so too."""
 

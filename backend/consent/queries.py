@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from backend.audit.leaf import canonical_json
-from backend.consent.models import ConsentEvent, ConsentState, Notice, Objection, Purpose
+from backend.consent.models import ConsentEvent, ConsentState, Notice, Objection, Purpose, ReceiptKey
 from backend.errors import NotFound
 from backend.policy.contact import EVERY_MARKETING, ConsentFact, PurposeFacts
 from backend.policy.vocabulary import (
@@ -362,3 +362,18 @@ def _event(row: ConsentEvent) -> EventRow:
         expressed_by=tuple(one["role"] for one in row.expressed_by),
         reason=row.reason,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptKeyRow:
+    """The public half of a key that signs receipts; one that is retired signs no more."""
+
+    public: bytes
+    published_at: datetime
+    retired_at: datetime | None
+
+
+def receipt_keys() -> list[ReceiptKeyRow]:
+    """Every key that ever signed a receipt of this installation, the newest first."""
+    rows = ReceiptKey.objects.order_by("-published_at", "-id")
+    return [ReceiptKeyRow(bytes(row.public), row.published_at, row.retired_at) for row in rows]

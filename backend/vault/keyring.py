@@ -39,6 +39,7 @@ class Scope(StrEnum):
     BLIND_INDEX = "blind_index"
     WRITER_MAC = "writer_mac"
     SIGNING = "signing"
+    RECEIPTS = "receipts"
 
 
 class KeyUnavailable(Exception):

@@ -30,6 +30,7 @@ from backend.audit.rotation import rotate_keys
 from backend.audit.sequencing import sequence_all
 from backend.audit.verifying import verify_log
 from backend.clinics.queries import ClinicFacts
+from backend.consent.models import ConsentEvent
 from backend.consent.operations import (
     Expression,
     approve_notice,
@@ -44,6 +45,7 @@ from backend.consent.operations import (
     publish_draft,
     rebuild_states,
     refuse_consent,
+    replace_receipt_key,
     report_error,
     revoke_consents,
     take_back_objection,
@@ -414,6 +416,12 @@ PROVOKED = {
         **stage.of_patient, version=1, language=Language.FRENCH, surface={"screen": "choices"}
     ),
     Action.REPRESENTATION_CHANGED: represent,
+    Action.RECEIPT_ISSUED: lambda stage: stage.get(
+        f"patients/{stage.patient.id}/consents/{ConsentEvent.objects.filter(patient_id=stage.patient.id).first().id}"
+        "/receipt"
+    ),
+    Action.KEY_REPLACED: lambda stage: replace_receipt_key(actor=stage.manager, now=stage.now),
+    Action.RECEIPT_KEY_PUBLISHED: lambda stage: replace_receipt_key(actor=stage.manager, now=stage.now),
     Action.CONSENTS_READ: lambda stage: stage.get(f"patients/{stage.patient.id}/consents"),
     Action.STATES_REBUILT: lambda stage: rebuild_states(**stage.of_clinic),
     Action.PREFERENCES_CHANGED: lambda stage: stage.prefer(digest=True),

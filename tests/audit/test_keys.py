@@ -250,7 +250,7 @@ def test_processes_that_start_at_once_end_with_one_set_of_keys(committed, tmp_pa
 
     assert said == [("done\n", "")] * 4
     assert ClinicKey.objects.filter(clinic_id=SYSTEM).count() == 1
-    assert sorted(DataKey.objects.values_list("scope", flat=True)) == ["clinic", "signing", "writer_mac"]
+    assert sorted(DataKey.objects.values_list("scope", flat=True)) == ["clinic", "receipts", "signing", "writer_mac"]
     assert AuditLog.objects.count() == 1
     assert sorted(map(str, actions_of(SYSTEM))) == ["clinic.created"] * 4 + ["key.created"]
     assert [path.name for path in (tmp_path / "keys").iterdir()] == ["root.key"]

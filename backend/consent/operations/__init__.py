@@ -39,6 +39,7 @@ from backend.consent.operations.notices import (
 from backend.consent.operations.objecting import Objected, object_to, take_back_objection
 from backend.consent.operations.publishing import correct_legal_bases, define_purpose
 from backend.consent.operations.rebuilding import Rebuilt, rebuild_states, rebuild_states_of_an_earlier_version
+from backend.consent.operations.receipts import Form, Receipt, issue_receipt, replace_receipt_key
 
 __all__ = [
     "AddressSuppressed",
@@ -49,6 +50,7 @@ __all__ = [
     "AskedTooOften",
     "ConsentGiven",
     "Expression",
+    "Form",
     "LinkTooOld",
     "NoticeAlreadyApproved",
     "NoticeAlreadyPublished",
@@ -57,6 +59,7 @@ __all__ = [
     "Objected",
     "ObjectionStands",
     "Rebuilt",
+    "Receipt",
     "SaidMeanwhile",
     "SecondPersonNeeded",
     "Withdrawal",
@@ -70,6 +73,7 @@ __all__ = [
     "end_consents",
     "give_consent",
     "invalidate_consents",
+    "issue_receipt",
     "note_asked",
     "note_notice_served",
     "object_to",
@@ -78,6 +82,7 @@ __all__ = [
     "rebuild_states",
     "rebuild_states_of_an_earlier_version",
     "refuse_consent",
+    "replace_receipt_key",
     "report_error",
     "revoke_consents",
     "take_back_objection",

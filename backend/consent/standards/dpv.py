@@ -107,6 +107,7 @@ def dpv_receipt(records: Sequence[ConsentRecord], *, receipt_id: UUID, created: 
         "dct:created": instant(created),
         "dct:publisher": f"urn:uuid:{records[0].controller.id}",
         "schema:recipient": "dpv:DataSubject",
+        "accord:keys": f"{records[0].controller.site}/receipts/keys",
         "dpv:hasRecordOfActivity": [_record(record) for record in records],
     }
 

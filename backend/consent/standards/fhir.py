@@ -78,6 +78,18 @@ def fhir_provenance(record: ConsentRecord, event: RecordedEvent) -> Json:
     return told
 
 
+def fhir_bundle(record: ConsentRecord) -> Json:
+    """Everything that was said and where each of it comes from, as one Bundle."""
+    resources = [*fhir_consents(record), *(fhir_provenance(record, event) for event in record.events)]
+    site = record.controller.site
+    return {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "timestamp": instant(record.as_of),
+        "entry": [{"fullUrl": f"{site}/fhir/{one['resourceType']}/{one['id']}", "resource": one} for one in resources],
+    }
+
+
 def _consent(record: ConsentRecord, chapter: Chapter, *, is_last: bool) -> Json:
     opening = chapter.opening
     status = _status(record, chapter, is_last=is_last)

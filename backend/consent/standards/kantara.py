@@ -3,7 +3,8 @@
 from typing import Final
 from uuid import UUID
 
-from backend.consent.standards.facts import ConsentRecord, Json, instant, notice_url
+from backend.consent.standards.facts import ConsentRecord, Json, Words, instant, notice_url
+from backend.errors import DomainError
 from backend.policy.vocabulary import Channel, ConsentStatus, Nature
 
 VERSION: Final = "KI-CR-v1.1.0"
@@ -25,8 +26,11 @@ SERVICE: Final = {
 UNKNOWN: Final = ""
 
 
-class NoYes(ValueError):
+class NoYes(DomainError):
     """A Kantara receipt says that somebody consented: there is none where no yes stands."""
+
+    code = "no_yes_stands"
+    sentence = "This form of a receipt exists only where a yes stands."
 
 
 def kantara_receipt(record: ConsentRecord, *, receipt_id: UUID) -> Json:
@@ -35,9 +39,7 @@ def kantara_receipt(record: ConsentRecord, *, receipt_id: UUID) -> Json:
     Kantara has no channel: it is named in `service`. The carriers that deliver are processors and no third parties
     (GDPR Art. 4(10)), so nothing is disclosed. An e-mail address of the clinic is not known here and stays empty.
     """
-    words = record.words
-    if record.status is not ConsentStatus.GIVEN or words is None:
-        raise NoYes
+    words = require_yes(record)
     controller, purpose = record.controller, record.purpose
     is_health = bool(purpose.health_data_condition)
     return {
@@ -78,6 +80,13 @@ def kantara_receipt(record: ConsentRecord, *, receipt_id: UUID) -> Json:
         "sensitive": is_health,
         "spiCat": [HEALTH] if is_health else [],
     }
+
+
+def require_yes(record: ConsentRecord) -> Words:
+    """The words to which the yes was said that stands. Raises NoYes."""
+    if record.status is not ConsentStatus.GIVEN or record.words is None:
+        raise NoYes
+    return record.words
 
 
 def _termination(record: ConsentRecord) -> str:

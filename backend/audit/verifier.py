@@ -1,11 +1,15 @@
 """Is this audit bundle what was logged, all of it and nothing else? One file, for any machine with Python 3.11.
 
     python verifier.py BUNDLE [--checkpoint FILE ...] [--keys FILE] [--messages] [--json]
+    python verifier.py --receipt FILE --jwks FILE [--json]
 
 What proves integrity needs the standard library alone. `--checkpoint` names a checkpoint that somebody kept elsewhere:
 without one, whoever holds the log's key could have written another history. `--keys` names the private key of the data
 protection officer (X25519, PEM) and needs the package `cryptography`: the entries are then opened, what was erased is
 accounted for, and each message that was handed over is held against the consent that permitted it.
+
+`--receipt` checks a consent receipt (`docs/reference/receipts.md`) instead: is it as a key of `--jwks` signed it? The
+key set is what the installation publishes under /receipts/keys; whoever doubts the installation keeps a copy of it.
 
 Exit code 0: valid. 1: invalid. 2: unusable (no bundle, not readable, a wrong file of keys or checkpoints).
 
@@ -2096,16 +2100,16 @@ def open_file(file: str) -> BinaryIO:
         raise Unusable(f"{shown(file)} can not be read: {reason}.") from error
 
 
-def read_small_file(file: str) -> bytes:
-    """The bytes of a file of at most 64 KiB, or of a pipe in which they arrive in pieces. Raises Unusable."""
+def read_small_file(file: str, *, at_most: int = MOST_NOTE_BYTES) -> bytes:
+    """The bytes of a file that is not too large, or of a pipe in which they arrive in pieces. Raises Unusable."""
     data = b""
     try:
         with open_file(file) as opened:
-            while len(data) <= MOST_NOTE_BYTES and (piece := opened.read(MOST_NOTE_BYTES + 1 - len(data))):
+            while len(data) <= at_most and (piece := opened.read(at_most + 1 - len(data))):
                 data += piece
     except OSError as error:
         raise Unusable(f"{shown(file)} can not be read: {error.strerror}.") from error
-    if len(data) > MOST_NOTE_BYTES:
+    if len(data) > at_most:
         raise Unusable(f"{shown(file)} is too large to be what it should be.")
     return data
 
@@ -2142,11 +2146,218 @@ class Progress:
             self._stream.flush()
 
 
+# ----------------------------------------------------------------------------------------------------------- receipts
+
+RECEIPT_ALGORITHMS: Final = ("Ed25519",)
+RECEIPT_TYPE: Final = "consent-receipt+jws"
+RECEIPT_CONTENT: Final = "application/ld+json"
+RECEIPT_FORM: Final = "https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr"
+MOST_RECEIPT_BYTES: Final = 1 << 20
+# Two machines need not agree on the second at which a key was retired.
+RETIRING: Final = timedelta(minutes=5)
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptKey:
+    """A key that signs receipts, or did until it was retired."""
+
+    kid: str
+    public: bytes
+    retired_at: datetime | None
+
+
+@dataclass(slots=True)
+class ReceiptReport:
+    """Everything there is to say about a receipt. What it tells is known only once its signature holds."""
+
+    kid: str | None = None
+    id: str | None = None
+    created: str | None = None
+    clinic: str | None = None
+    patient: str | None = None
+    records: list[dict[str, str]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def valid(self) -> bool:
+        """Is nothing wrong?"""
+        return not self.findings
+
+    def document(self) -> dict[str, object]:
+        """As `--json` says it."""
+        return {
+            "valid": self.valid,
+            "key": self.kid,
+            "receipt": self.id,
+            "created": self.created,
+            "clinic": self.clinic,
+            "patient": self.patient,
+            "records": self.records,
+            "findings": [{"code": one.code, "sentence": one.sentence} for one in self.findings],
+        }
+
+
+def base64url(text: str) -> bytes:
+    """Base64url without padding, written the one way there is (RFC 7515 section 2). Raises Malformed."""
+    if not _BASE64URL.fullmatch(text):
+        raise Malformed("not Base64url")
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise Malformed("not Base64url") from error
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != text:
+        raise Malformed("not Base64url written the one way there is")
+    return data
+
+
+def jwk_thumbprint(public: bytes) -> str:
+    """The name that a key has by its own bytes (RFC 7638, RFC 8037 appendix A.3)."""
+    x = base64.urlsafe_b64encode(public).rstrip(b"=").decode()
+    told = f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'
+    return base64.urlsafe_b64encode(hashlib.sha256(told.encode()).digest()).rstrip(b"=").decode()
+
+
+def load_key_set(file: str) -> dict[str, ReceiptKey]:
+    """The Ed25519 keys of a JWK set (RFC 7517) by their names; keys of other kinds are passed over. Raises Unusable."""
+    try:
+        told = json.loads(read_small_file(file, at_most=MOST_RECEIPT_BYTES).decode())
+        keys = [_receipt_key(one) for one in told["keys"] if one.get("kty") == "OKP" and one.get("crv") == "Ed25519"]
+    except (Malformed, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Unusable(f"{shown(file)} is no set of keys that receipts can be checked with.") from error
+    if not keys:
+        raise Unusable(f"{shown(file)} holds no Ed25519 key.")
+    return {key.kid: key for key in keys}
+
+
+def _receipt_key(told: Mapping[str, Any]) -> ReceiptKey:
+    public = base64url(told["x"])
+    kid, retired = jwk_thumbprint(public), told.get("retired_at")
+    # A key goes by what it is: a set that calls one by the name of another is not to be trusted.
+    if len(public) != 32 or told.get("kid") != kid or told.get("alg", "Ed25519") not in RECEIPT_ALGORITHMS:  # noqa: PLR2004 - RFC 8032
+        raise Malformed("a key that is not named by its thumbprint")
+    return ReceiptKey(kid, public, None if retired is None else _moment(retired))
+
+
+def _moment(text: object) -> datetime:
+    if not isinstance(text, str):
+        raise Malformed("no moment")
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise Malformed("a moment without its zone")
+    return moment
+
+
+def verify_receipt(compact: bytes, keys: Mapping[str, ReceiptKey], report: ReceiptReport) -> None:
+    """Check a compact JWS (RFC 7515) and read what it tells; what is wrong is noted in the report. Raises Unusable."""
+    text = compact.decode("ascii", "replace").strip()
+    if text.count(".") != 2:  # noqa: PLR2004 - header, payload, signature
+        raise Unusable("The file is no signed receipt: those have three parts, with a dot between them.")
+    try:
+        payload = _signed_payload(text, keys, report)
+        _read_receipt(payload, report)
+    except Broken as broken:
+        report.findings.append(Finding(broken.code, broken.sentence, None, None))
+
+
+def _signed_payload(text: str, keys: Mapping[str, ReceiptKey], report: ReceiptReport) -> Mapping[str, Any]:
+    header_text, payload_text, signature_text = text.split(".")
+    try:
+        header = canonical_json(base64url(header_text))
+        signature = base64url(signature_text)
+        raw = base64url(payload_text)
+    except Malformed as error:
+        raise Broken("form", f"A part of the receipt is {error}.") from error
+    key = _key_of(header, keys)
+    report.kid = key.kid
+    if not ed25519_verify(key.public, signature, [f"{header_text}.{payload_text}".encode()]):
+        raise Broken("signature", "The receipt is not as it was signed, or was not signed by this key.")
+    try:
+        payload = canonical_json(raw)
+    except Malformed as error:
+        raise Broken("form", f"What was signed is {error}.") from error
+    if not isinstance(payload, dict) or payload.get("dct:conformsTo") != RECEIPT_FORM:
+        raise Broken("form", "What was signed is no consent receipt.")
+    created = payload.get("dct:created")
+    try:
+        is_late = key.retired_at is not None and _moment(created) > key.retired_at + RETIRING
+    except ValueError as error:
+        raise Broken("form", "The receipt does not say when it was made.") from error
+    if is_late:
+        raise Broken("retired", "The receipt says that it was made after its key was retired.")
+    return payload
+
+
+def _key_of(header: object, keys: Mapping[str, ReceiptKey]) -> ReceiptKey:
+    """The key that a header names. Which algorithm is used is said here, never by the receipt."""
+    if not isinstance(header, dict) or header.keys() != {"alg", "cty", "kid", "typ"}:
+        raise Broken("header", "The header of the receipt does not hold what it has to, and nothing else.")
+    if header["alg"] not in RECEIPT_ALGORITHMS:
+        raise Broken("algorithm", f"The receipt says that it is signed with {shown(str(header['alg']))}, not Ed25519.")
+    if header["typ"] != RECEIPT_TYPE or header["cty"] != RECEIPT_CONTENT:
+        raise Broken("type", "Something was signed that says of itself that it is no consent receipt.")
+    key = keys.get(header["kid"]) if isinstance(header["kid"], str) else None
+    if key is None:
+        raise Broken("key", "The receipt is signed with a key that is not in the key set.")
+    return key
+
+
+def _read_receipt(payload: Mapping[str, Any], report: ReceiptReport) -> None:
+    """What a receipt whose signature holds says. Raises Broken."""
+    try:
+        records = payload["dpv:hasRecordOfActivity"]
+        report.id, report.created = str(payload["dct:identifier"]), str(payload["dct:created"])
+        report.clinic = str(records[0]["dpv:hasDataController"]["schema:name"])
+        report.patient = str(records[0]["dpv:hasDataSubject"]["@id"])
+        report.records = [
+            {
+                "purpose": str(one["dpv:hasProcess"][0]["dct:identifier"]),
+                "channel": str(one["dpv:hasProcess"][0]["accord:channel"]),
+                "state": str(one["accord:state"]),
+                "at": str(one["accord:stateAt"]),
+                "words": str(one.get("dpv:hasNotice", {}).get("accord:statement", "")),
+            }
+            for one in records
+        ]
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise Broken("form", "What was signed does not say what a consent receipt has to.") from error
+
+
+def receipt_sentences(report: ReceiptReport) -> Iterator[str]:
+    """The report for people."""
+    if report.id:
+        yield f"Receipt {shown(report.id)}, made {shown(report.created or '')} by {shown(report.clinic or '')}"
+        yield f"Key {report.kid}"
+    for one in report.records:
+        yield f"{shown(one['purpose'])} by {shown(one['channel'])}: {shown(one['state'])} at {shown(one['at'])}"
+    for finding in report.findings:
+        yield f"WRONG: {finding.sentence}"
+    yield "VALID: the receipt is as it was signed." if report.valid else "INVALID: nothing it says is proved."
+
+
+def _check_receipt(options: argparse.Namespace) -> int:
+    report = ReceiptReport()
+    keys = load_key_set(options.jwks)
+    verify_receipt(read_small_file(options.receipt, at_most=MOST_RECEIPT_BYTES), keys, report)
+    if options.json:
+        print(json.dumps(report.document(), indent=2))
+    else:
+        for line in receipt_sentences(report):
+            print(line)
+    return VALID if report.valid else INVALID
+
+
+# ---------------------------------------------------------------------------------------------------------- the command
+
+
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="verifier.py", description="Check an audit bundle: 0 valid, 1 invalid, 2 unusable."
+        prog="verifier.py",
+        description="Check an audit bundle, or a consent receipt: 0 valid, 1 invalid, 2 unusable.",
     )
-    parser.add_argument("bundle", help="the file that was exported")
+    parser.add_argument("bundle", nargs="?", help="the file that was exported")
+    parser.add_argument("--receipt", metavar="FILE", help="check this consent receipt instead of a bundle")
+    parser.add_argument("--jwks", metavar="FILE", help="with --receipt: the published keys (JWK set)")
     parser.add_argument(
         "--checkpoint",
         action="append",
@@ -2157,7 +2368,13 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--keys", metavar="FILE", help="the data protection officer's private key (X25519, PEM)")
     parser.add_argument("--messages", action="store_true", help="with --keys: show each message and its consent")
     parser.add_argument("--json", action="store_true", help="answer with one JSON document")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    is_receipt = options.receipt is not None
+    if is_receipt == (options.bundle is not None) or is_receipt != (options.jwks is not None):
+        parser.error("name a bundle, or --receipt and --jwks")
+    if is_receipt and (options.checkpoint or options.keys is not None or options.messages):
+        parser.error("--checkpoint, --keys and --messages are for bundles")
+    return options
 
 
 def examine(options: argparse.Namespace, report: Report) -> None:
@@ -2184,6 +2401,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     report = Report()
     try:
+        if options.receipt is not None:
+            return _check_receipt(options)
         examine(options, report)
     except Unusable as error:
         if options.json:

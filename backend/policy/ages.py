@@ -7,11 +7,36 @@ from types import MappingProxyType
 
 ADULT_AGE = 18
 
-CONSENT_AGES: Mapping[str, int] = MappingProxyType({"FR": 15})
-"""The age from which a minor consents alone to an online service, by ISO 3166 country (France: Act 78-17, Art. 45)."""
+OVERSEAS_FRANCE = ("BL", "GF", "GP", "MF", "MQ", "NC", "PF", "PM", "RE", "TF", "WF", "YT")
+"""Parts of France with an ISO 3166 code of their own: Act 78-17 applies there, too (its Art. 125)."""
+
+CONSENT_AGES: Mapping[str, int] = MappingProxyType(
+    {
+        "AT": 14,  # DSG, para. 4(4)
+        "BE": 13,  # Act of 30 July 2018, Art. 7
+        "CZ": 15,  # Act 110/2019, para. 7
+        "DE": 16,  # no law of its own
+        "ES": 14,  # LO 3/2018, Art. 7
+        "FI": 13,  # Act 1050/2018, para. 5
+        "FR": 15,  # Act 78-17, Art. 45
+        **dict.fromkeys(OVERSEAS_FRANCE, 15),
+        "GR": 15,  # Act 4624/2019, Art. 21
+        "IE": 16,  # Data Protection Act 2018, s. 31
+        "IT": 14,  # D.lgs. 196/2003, Art. 2-quinquies
+        "LU": 16,  # no law of its own
+        "NL": 16,  # UAVG, Art. 5
+        "PL": 16,  # no law of its own
+        "PT": 13,  # Act 58/2019, Art. 16
+        "SE": 13,  # Act 2018:218, ch. 2, para. 4
+    }
+)
+"""The age from which a minor consents alone to an online service, by ISO 3166 country (GDPR Art. 8(1)).
+
+To be looked through every year, and by the data protection officer of a clinic outside France before its first day.
+"""
 
 CONSENT_AGE_ELSEWHERE = 16
-"""GDPR Art. 8(1), where a country has not lowered it: also the answer for a country we do not know."""
+"""GDPR Art. 8(1), where a country has not lowered it: also the answer for a country that is not in the table."""
 
 
 class Capacity(StrEnum):

@@ -59,6 +59,27 @@ def test_in_france_a_guardian_consents_too_until_fifteen() -> None:
     assert not consent_needs_guardian(born, date(2026, 10, 13), "FR")
 
 
+@pytest.mark.parametrize("country", ["MQ", "RE", "GP"])
+def test_what_holds_in_france_holds_overseas(country: str) -> None:
+    born = date(2011, 10, 13)
+
+    assert consent_needs_guardian(born, date(2026, 10, 12), country)
+    assert not consent_needs_guardian(born, date(2026, 10, 13), country)
+
+
+def test_no_country_is_outside_what_the_gdpr_lets_it_choose() -> None:
+    assert {age for age in CONSENT_AGES.values() if not 13 <= age <= 16} == set()
+    assert all(len(country) == 2 and country.isupper() for country in CONSENT_AGES)
+
+
+def test_the_table_is_what_decides() -> None:
+    born = date(2012, 10, 13)
+
+    assert not consent_needs_guardian(born, date(2026, 10, 13), "IT")
+    assert consent_needs_guardian(born, date(2026, 10, 12), "IT")
+    assert consent_needs_guardian(born, date(2026, 10, 13), "DE")
+
+
 def test_where_the_age_is_not_known_it_is_the_one_of_the_gdpr() -> None:
     born = date(2011, 10, 12)
 

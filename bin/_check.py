@@ -160,6 +160,11 @@ def check_settings_reference(folder: Path) -> str:
     return manage("settings_reference", "--check", environment=embedded(folder))
 
 
+def check_compliance(_: Path) -> str:
+    """docs/reference/compliance.md says what the tests of the obligations say."""
+    return run([PYTHON, "bin/_compliance.py", "--check"])
+
+
 def check_dockerfile(_: Path) -> str:
     """The Dockerfile follows good practice."""
     return run([BIN / "hadolint", "Dockerfile"])
@@ -224,6 +229,7 @@ CHECKS: Final[dict[str, Check]] = {
     "guards": check_guards,
     "openapi": check_openapi,
     "settings": check_settings_reference,
+    "compliance": check_compliance,
     "dockerfile": check_dockerfile,
     "lock": check_lock,
     "tree": check_tree,

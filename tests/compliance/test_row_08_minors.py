@@ -1,4 +1,4 @@
-"""Row 8: GDPR Art. 8, Act 78-17 Art. 45. Under fifteen the child and a parent; the reverse of either is a no."""
+"""Row 8, GDPR Art. 8 and Act 78-17 Art. 45: under fifteen the child and a parent; the reverse of either is a no."""
 
 from datetime import UTC, date, datetime, timedelta
 

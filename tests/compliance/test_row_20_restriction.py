@@ -1,4 +1,4 @@
-"""Row 20: GDPR Art. 18. A restriction freezes everything but storage."""
+"""Row 20, GDPR Art. 18: a restriction freezes everything but storage."""
 
 from tests.consent.test_ending import answer
 from tests.consent.test_objecting import restrict

@@ -1,4 +1,4 @@
-"""Row 22: GDPR Art. 21(2), (3). An objection to marketing is absolute: no preference, role or import brings it back."""
+"""Row 22, GDPR Art. 21(2), (3): an objection to marketing is absolute, no preference, role or import undoes it."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Row 24, GDPR Art. 22 and 15(1)(h): who wants nothing personal gets the generic message, and each explains itself."""
+"""Row 24, GDPR Art. 22 and 15(1)(h): who wants nothing personal gets the generic message."""
 
 import pytest
 

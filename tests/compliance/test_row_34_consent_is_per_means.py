@@ -1,4 +1,4 @@
-"""Row 34: ePrivacy Art. 13(1), CPCE L.34-5. Prior consent for each means: a yes to e-mail is no yes to SMS."""
+"""Row 34, ePrivacy Art. 13(1) and CPCE L.34-5: prior consent for each means; a yes to e-mail is no yes to SMS."""
 
 from backend.consent.operations import give_consent
 from backend.policy.vocabulary import Channel

@@ -1,4 +1,4 @@
-"""Row 37 (RFC 8058): the headers, one POST, nothing by GET; and GDPR Art. 7(3): leaving takes no more than joining."""
+"""Row 37, RFC 8058: the headers, one POST, nothing by GET."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Row 44 (CNIL, MED-2023-040): a suppression list holds what it needs to recognise an address, and nothing else."""
+"""Row 44, CNIL MED-2023-040: a suppression list holds what it needs to recognise an address, and nothing else."""
 
 from backend.patients.models import SuppressionEntry
 

@@ -1,4 +1,4 @@
-"""Row 47: CNIL SAN-2023-015, SAN-2025-001, SAN-2025-002. A claimed consent without proof is none, and sends nothing."""
+"""Row 47, CNIL SAN-2023-015 and SAN-2025-001: a claimed consent without proof is none, and sends nothing."""
 
 import pytest
 

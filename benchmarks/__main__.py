@@ -11,7 +11,7 @@ from benchmarks.lanes import LaneFailed
 from benchmarks.results import Result
 
 # Each is a module with `run`; its first line of documentation says what it measures.
-BENCHMARKS: Final = {"audit": "benchmarks.audit.contest"}
+BENCHMARKS: Final = {"audit": "benchmarks.audit.contest", "consent": "benchmarks.consent.scale"}
 SETTINGS: Final = ("ACCORD_", "DJANGO_")
 KEPT: Final = "ACCORD_TEST_"
 

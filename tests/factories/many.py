@@ -5,12 +5,15 @@ from datetime import date, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
+from backend.audit.actions import Action
 from backend.audit.actors import system_actor
-from backend.patients.models import ContactPoint
+from backend.audit.recording import record
+from backend.consent.models import ConsentEvent, ConsentState, Notice, Purpose
+from backend.patients.models import ContactPoint, PatientIdentifier
 from backend.patients.operations import attest_contact_point, import_records
 from backend.patients.queries import find_patient_by_identifier
 from backend.patients.sources.records import Identifier, OccasionRecord, PatientRecord, Reference, Telecom, Where
-from backend.policy.vocabulary import Channel, Language
+from backend.policy.vocabulary import Channel, ConsentStatus, ContactStatus, EventKind, Language, Method
 from tests.factories.patients import IPP, PatientInTest, consent
 
 _numbers = count(1)
@@ -24,8 +27,8 @@ def make_patients(
     records = [_record(number) for number in numbers]
     import_records(clinic_id=clinic_id, records=records, source="test", actor=system_actor(), now=now)
     patients = []
-    for record in records:
-        ipp = record.identifiers[0].value
+    for one in records:
+        ipp = one.identifiers[0].value
         patient_id = find_patient_by_identifier(clinic_id=clinic_id, system=IPP, value=ipp)
         assert patient_id is not None
         patients.append(PatientInTest(patient_id, clinic_id, ipp))
@@ -44,6 +47,60 @@ def make_patients(
     if purpose:
         for patient in patients:
             consent(patient, purpose=purpose, channels=channels, now=now)
+    return patients
+
+
+def make_crowd(clinic_id: UUID, *, how_many: int, now: datetime, purpose: str, channel: Channel) -> list[PatientInTest]:
+    """The same for hundreds, in bulk: whatever reaches them is attested, and they said yes on one channel."""
+    numbers = {f"many-{number}": number for number in (next(_numbers) for _ in range(how_many))}
+    records = [_record(number) for number in numbers.values()]
+    import_records(clinic_id=clinic_id, records=records, source="test", actor=system_actor(), now=now)
+    rows = PatientIdentifier.objects.order_by("-id").filter(clinic_id=clinic_id)[:how_many]
+    goal = Purpose.objects.get(clinic_id=clinic_id, slug=purpose)
+    notice = Notice.objects.filter(clinic_id=clinic_id, language=Language.FRENCH).latest("version")
+    with record(
+        Action.STATES_REBUILT, by=system_actor(), now=now, clinic_id=clinic_id, whole_clinic=True, count=0, different=0
+    ) as entry:
+        patients = [
+            PatientInTest(row.patient_id, clinic_id, row.value.reveal(entry).rpartition("|")[2]) for row in rows
+        ]
+        own = [patient.id for patient in patients]
+        ContactPoint.objects.filter(patient_id__in=own).update(status=ContactStatus.ATTESTED, confirmed_at=now)
+        events = [
+            ConsentEvent(
+                clinic_id=clinic_id,
+                patient_id=patient_id,
+                purpose=goal,
+                channel=channel,
+                kind=EventKind.GIVEN,
+                method=Method.APP,
+                legal_basis=goal.legal_basis,
+                occurred_at=now,
+                recorded_at=now,
+                notice=notice,
+                notice_sha256=notice.sha256,
+                language=notice.language,
+                expressed_by=[{"role": "patient"}],
+                recorded_by="p",
+                number=1,
+            )
+            for patient_id in own
+        ]
+        ConsentEvent.objects.bulk_create(events)
+        ConsentState.objects.bulk_create(
+            ConsentState(
+                clinic_id=clinic_id,
+                patient_id=event.patient_id,
+                purpose=goal,
+                channel=channel,
+                status=ConsentStatus.GIVEN,
+                since=now,
+                notice_version=notice.version,
+                last_event=event,
+                standing_event=event,
+            )
+            for event in events
+        )
     return patients
 
 

@@ -1,5 +1,7 @@
 """Ten messages and two hundred cost the same number of queries, wherever a batch is looked at as a whole."""
 
+import re
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -8,18 +10,20 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from backend.audit.actors import system_actor
-from backend.messaging.delivery import claim, gate
+from backend.consent.operations import Expression, object_to, withdraw_consent
+from backend.messaging.delivery import claim, deliver_due_messages, gate
 from backend.messaging.filling import fill
 from backend.messaging.gate import candidate_of, decide_all
-from backend.messaging.held import Delivered
+from backend.messaging.held import Delivered, Pace
 from backend.messaging.models import Message
 from backend.patients.queries import contact_points_of, patients_by_id
-from backend.policy.vocabulary import Channel
+from backend.policy.vocabulary import Channel, Method, ObjectionScope
 from backend.programmes.operations import compute_reach, plan_programme
 from backend.programmes.queries import get_programme_by_slug
 from backend.vault.keyring import keyring
 from tests.conftest import DAY
-from tests.factories.many import make_appointments, make_patients
+from tests.factories.carriers import carriers_in_test, given_to
+from tests.factories.many import make_appointments, make_crowd, make_patients
 from tests.factories.programmes import REMINDER
 
 TOMORROW = timedelta(days=1, hours=4)
@@ -97,3 +101,42 @@ def test_looking_patients_up(crowds):
             for size, (patients, _now) in crowds.items()
         }
         assert taken[FEW] == taken[MANY] <= 2
+
+
+def test_the_facts_of_five_hundred_messages_take_as_many_queries_as_those_of_ten(northgate, reception, now):
+    """The whole delivery, claim to carrier: since it was planned, every tenth withdrew, every tenth objected."""
+    programme = get_programme_by_slug(clinic_id=northgate.id, slug=REMINDER)
+    asked: dict[int, Counter[str]] = {}
+    for days, size in enumerate((FEW, 500)):
+        at = now + 10 * days * DAY
+        patients = make_crowd(northgate.id, how_many=size, now=at - DAY, purpose=REMINDER, channel=Channel.SMS)
+        make_appointments(patients, starts_at=at + TOMORROW, now=at)
+        plan_programme(clinic_id=northgate.id, programme_id=programme.id, actor=reception, now=at)
+        of_them = {"clinic_id": northgate.id, "actor": reception, "now": at}
+        for gone, angry in zip(patients[::10], patients[1::10], strict=True):
+            withdraw_consent(
+                **of_them, patient_id=gone.id, purpose=REMINDER, channels=[Channel.SMS], method=Method.STAFF_WITHDRAWAL
+            )
+            object_to(
+                **of_them,
+                patient_id=angry.id,
+                scope=ObjectionScope.PURPOSE,
+                purpose=REMINDER,
+                expression=Expression(method=Method.VERBAL, occurred_at=at),
+            )
+        carriers = carriers_in_test()
+        keyring().clear()
+        with CaptureQueriesContext(connection) as seen:
+            done = deliver_due_messages(now=at, carriers=carriers, pace=Pace(batch=500, lease=60))
+        assert len(given_to(carriers)) == done.counts["sent"] == size * 8 // 10
+        assert done.counts["withheld"] == size * 2 // 10
+        asked[size] = Counter(table for query in seen.captured_queries if (table := facts_of(query["sql"])))
+
+    assert asked[FEW] == asked[500]
+    assert {"consent_state", "consent_objection", "patients_patient", "patients_contact_point"} <= asked[500].keys()
+
+
+def facts_of(statement: str) -> str | None:
+    """Which table with facts a statement reads."""
+    found = re.match(r'SELECT .*? FROM "?((?:clinics|consent|patients|preferences|programmes)_\w+)', statement)
+    return found[1] if found else None

@@ -13,7 +13,7 @@ PLAIN_FILE: Final = 0o100644 << 16
 UNIX: Final = 3
 MANIFEST: Final = "manifest"
 FORMAT: Final = "accord-audit-bundle/v1"
-AT_ONCE: Final = 1024 * 1024
+AT_ONCE: Final = 64 * 1024
 
 
 class Archive:

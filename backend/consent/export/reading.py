@@ -1,6 +1,6 @@
 """Reads consents patient by patient, a few at a time: memory does not grow with how many there are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -59,11 +59,23 @@ def consents_in_pages(
     The entry has to cover them: evidence is revealed.
     """
     for page in [[patient_id]] if patient_id else patient_ids_in_pages(clinic_id=clinic_id, size=PATIENTS_AT_ONCE):
-        yield page, list(_consents_of(page, clinic_id=clinic_id, purposes=purposes, period=period, entry=entry))
+        keys: set[UUID] = set()
+        yield (
+            page,
+            list(_consents_of(page, clinic_id=clinic_id, purposes=purposes, period=period, entry=entry, keys=keys)),
+        )
+        # Nobody comes by again: a process that serves patients, too, remembers those that it meets every day.
+        keyring().forget(keys)
 
 
 def _consents_of(
-    page: Sequence[UUID], *, clinic_id: UUID, purposes: dict[UUID, PurposeRow], period: Period, entry: Entry
+    page: Sequence[UUID],
+    *,
+    clinic_id: UUID,
+    purposes: dict[UUID, PurposeRow],
+    period: Period,
+    entry: Entry,
+    keys: set[UUID],
 ) -> Iterator[ToldConsent]:
     patients = patients_by_id(page)
     states: dict[Place, ConsentState] = {
@@ -79,7 +91,8 @@ def _consents_of(
         .order_by("patient_id", "purpose_id", "channel", "number")
     )
     events = {place: list(group) for place, group in groupby(rows, _place)}
-    _prefetch_keys(rows)
+    keys.update(_keys_of(rows))
+    keyring().prefetch(keys)
     for place in sorted(states.keys() | events.keys(), key=str):
         told = tuple(_told(row, entry) for row in events.get(place, ()) if period.holds(row.recorded_at))
         if not told and (period.begins or period.ends):
@@ -98,9 +111,10 @@ def _place(row: ConsentEvent) -> Place:
     return row.patient_id, row.purpose_id, row.channel
 
 
-def _prefetch_keys(rows: Sequence[ConsentEvent]) -> None:
-    sealed = [row.evidence.key_id for row in rows if row.evidence is not None]
-    keyring().prefetch(key_id for key_id in sealed if key_id is not None)
+def _keys_of(rows: Iterable[ConsentEvent]) -> Iterator[UUID]:
+    for row in rows:
+        if row.evidence is not None and row.evidence.key_id is not None:
+            yield row.evidence.key_id
 
 
 def _told(row: ConsentEvent, entry: Entry) -> ToldEvent:

@@ -1,24 +1,24 @@
 """States can be rebuilt from the events at any time, and compared with those that stand."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
 from backend.audit.recording import Draft, record
-from backend.consent.models import ConsentEvent, ConsentState
+from backend.consent.models import ConsentEvent, ConsentState, Notice
 from backend.consent.operations.standing import Standing, standing_after, standing_of, write_state
 from backend.patients.entries import record_about_patients
-from backend.patients.queries import lock_patient
+from backend.patients.queries import lock_patient, patient_ids_in_pages
 from backend.policy.vocabulary import ConsentStatus
 
-AT_ONCE = 500
+PATIENTS_AT_ONCE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +34,25 @@ def rebuild_states(
 ) -> Rebuilt:
     """Make every state of a clinic anew from its events, and say how many stood otherwise.
 
-    Streams: memory does not grow with the events. A state that differs is put right under an entry of its own, and one
-    that no event ever made is removed. Patients may go on deciding meanwhile.
+    Patient by patient, a few at a time: memory does not grow with the events, and no query is open while something is
+    written. A state that differs is put right under an entry of its own, and one that no event ever made is removed.
+    Patients may go on deciding meanwhile.
     """
     states = different = 0
-    for last, expected in _streams(clinic_id):
-        states += 1
-        if not _agrees(_state_of(last), expected) and _put_right(last, actor=actor, now=now):
+    notices = Notice.objects.in_clinic(clinic_id).only("id", "version").in_bulk()
+    for patients in patient_ids_in_pages(clinic_id=clinic_id, size=PATIENTS_AT_ONCE):
+        # States before events: whatever is said between the two looks is among the events, and looked at again.
+        standing = {_place(state): state for state in ConsentState.objects.filter(patient_id__in=patients)}
+        for last, expected in _streams(patients, notices):
+            states += 1
+            if not _agrees(standing.pop(_place(last), None), expected) and _put_right(last, actor=actor, now=now):
+                different += 1
+            if on_state is not None:
+                on_state()
+        for state in standing.values():
             different += 1
-        if on_state is not None:
-            on_state()
-    for state in _without_events(clinic_id):
-        different += 1
-        with record_about_patients([_draft(clinic_id, state.patient_id)], by=actor, now=now):
-            state.delete()
+            with record_about_patients([_draft(clinic_id, state.patient_id)], by=actor, now=now):
+                state.delete()
     with record(Action.STATES_REBUILT, by=actor, now=now, clinic_id=clinic_id, count=states, different=different):
         pass
     return Rebuilt(states, different)
@@ -88,16 +93,26 @@ def _draft(clinic_id: UUID, patient_id: UUID) -> Draft:
     return Draft(action=Action.STATES_REBUILT, clinic_id=clinic_id, about=(patient_id,), details=details)
 
 
-def _streams(clinic_id: UUID) -> Iterator[tuple[ConsentEvent, Standing]]:
+def _streams(patients: Sequence[UUID], notices: Mapping[UUID, Notice]) -> Iterator[tuple[ConsentEvent, Standing]]:
     events = (
-        ConsentEvent.objects.in_clinic(clinic_id)
+        ConsentEvent.objects.filter(patient_id__in=patients)
         .order_by("patient_id", "purpose_id", "channel", "number")
-        .select_related("notice")
         .defer("evidence")
-        .iterator(chunk_size=AT_ONCE)
     )
-    for _stream, group in groupby(events, key=lambda event: (event.patient_id, event.purpose_id, event.channel)):
+    for _stream, group in groupby(_with_notices(events, notices), key=_place):
         yield _folded(group)
+
+
+def _with_notices(events: Iterable[ConsentEvent], notices: Mapping[UUID, Notice]) -> Iterator[ConsentEvent]:
+    """The same events; the notice of each is there without a query, and without its words."""
+    for event in events:
+        if event.notice_id is not None and event.notice_id in notices:
+            event.notice = notices[event.notice_id]
+        yield event
+
+
+def _place(row: ConsentEvent | ConsentState) -> tuple[UUID, UUID, str]:
+    return row.patient_id, row.purpose_id, row.channel
 
 
 def _folded(events: Iterable[ConsentEvent]) -> tuple[ConsentEvent, Standing]:
@@ -119,10 +134,3 @@ def _state_of(event: ConsentEvent) -> ConsentState | None:
 
 def _agrees(state: ConsentState | None, expected: Standing) -> bool:
     return state is not None and standing_of(state) == expected
-
-
-def _without_events(clinic_id: UUID) -> list[ConsentState]:
-    events = ConsentEvent.objects.filter(
-        patient_id=OuterRef("patient_id"), purpose_id=OuterRef("purpose_id"), channel=OuterRef("channel")
-    )
-    return list(ConsentState.objects.in_clinic(clinic_id).filter(~Exists(events)))

@@ -17,7 +17,7 @@ from backend.messaging.gate import candidate_of, decide_all
 from backend.messaging.held import Delivered, Pace
 from backend.messaging.models import Message
 from backend.patients.queries import contact_points_of, patients_by_id
-from backend.policy.vocabulary import Channel, Method, ObjectionScope
+from backend.policy.vocabulary import Channel, MessageState, Method, ObjectionScope
 from backend.programmes.operations import compute_reach, plan_programme
 from backend.programmes.queries import get_programme_by_slug
 from backend.vault.keyring import keyring
@@ -128,8 +128,8 @@ def test_the_facts_of_five_hundred_messages_take_as_many_queries_as_those_of_ten
         keyring().clear()
         with CaptureQueriesContext(connection) as seen:
             done = deliver_due_messages(now=at, carriers=carriers, pace=Pace(batch=500, lease=60))
-        assert len(given_to(carriers)) == done.counts["sent"] == size * 8 // 10
-        assert done.counts["withheld"] == size * 2 // 10
+        assert len(given_to(carriers)) == done.counts[MessageState.SENT] == size * 8 // 10
+        assert done.counts[MessageState.WITHHELD] == size * 2 // 10
         asked[size] = Counter(table for query in seen.captured_queries if (table := facts_of(query["sql"])))
 
     assert asked[FEW] == asked[500]

@@ -19,6 +19,7 @@ from backend.clinics.queries import get_clinic
 from backend.consent.export.columns import Notices, Writing, notice_file
 from backend.consent.export.reading import consents_in_pages
 from backend.consent.export.selection import Form, Selection
+from backend.consent.export.standards import DpvOutput, FhirOutput
 from backend.consent.export.tables import CsvOutput, Output, XlsxOutput
 from backend.consent.queries import PurposeRow, get_purpose, notices_by_id, purposes_of
 from backend.errors import NotFound
@@ -70,6 +71,7 @@ def export_consents(
             purposes=purposes,
             period=selection.period(writing.zone),
             entry=entry,
+            records_at=now if {Form.FHIR, Form.DPV} & set(forms) else None,
         ):
             for told in consents:
                 for output in outputs:
@@ -129,6 +131,10 @@ def _outputs(forms: Collection[Form], writing: Writing, *, made_at: datetime) ->
         yield CsvOutput(writing)
     if Form.XLSX in forms:
         yield XlsxOutput(writing, made_at=made_at)
+    if Form.FHIR in forms:
+        yield FhirOutput()
+    if Form.DPV in forms:
+        yield DpvOutput()
 
 
 def _facts(

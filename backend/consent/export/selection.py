@@ -9,10 +9,12 @@ from backend.errors import InvalidInput
 
 
 class Form(StrEnum):
-    """How the same consents are written."""
+    """How the same consents are written. `dpv`: ISO/IEC TS 27560 records in the Data Privacy Vocabulary."""
 
     CSV = "csv"
     XLSX = "xlsx"
+    FHIR = "fhir"
+    DPV = "dpv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,11 @@ class Period:
 
     begins: datetime | None
     ends: datetime | None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Does it leave anything out?"""
+        return self.begins is not None or self.ends is not None
 
     def holds(self, moment: datetime) -> bool:
         """Does this instant lie in it?"""

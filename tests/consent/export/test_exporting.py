@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from fhir.resources.R4B.consent import Consent as R4Consent
+from fhir.resources.R4B.provenance import Provenance as R4Provenance
 
 from backend.audit.actions import Action
 from backend.audit.actors import system_actor
@@ -226,3 +228,37 @@ def test_what_is_broken_off_leaves_nothing_behind(northgate, consenting, now):
 
     assert file.getvalue() == b""
     assert set(Path(tempfile.gettempdir()).glob("accord-consents-*")) == before
+
+
+def test_fhir_and_dpv_tell_the_whole_history_of_what_was_asked_for(northgate, withdrawn, now):
+    """They withdrew in the period; what they had said before it belongs to the same record."""
+    export = exported(
+        northgate.id, now=now, forms=[Form.FHIR, Form.DPV], first_day=(now - 6 * DAY).date(), purposes=(RECALL,)
+    )
+
+    consents, records = export.lines("fhir/Consent.ndjson"), export.lines("dpv/ConsentRecord.ndjson")
+    provenances = export.lines("fhir/Provenance.ndjson")
+    events = ConsentEvent.objects.filter(patient_id=withdrawn.id, purpose__slug=RECALL)
+    assert {one["id"] for one in provenances} == {str(event.id) for event in events}
+    assert {(one["resourceType"], one["status"]) for one in consents} == {("Consent", "inactive")}
+    assert {one["patient"]["reference"] for one in consents} == {f"Patient/{withdrawn.id}"}
+    assert len(consents) == len(records) == 3
+    assert {one["@type"] for one in records} == {"dpv:ConsentRecord"}
+    assert [len(one["dpv:hasConsentStatus"]) for one in records] == [2, 2, 2]
+    assert export.facts()["rows"] == [
+        "3 fhir/Consent.ndjson",
+        "6 fhir/Provenance.ndjson",
+        "3 dpv/ConsentRecord.ndjson",
+    ]
+
+
+def test_every_line_of_fhir_is_a_resource_that_others_read(northgate, consenting, withdrawn, now):
+    """Shapes and cardinalities as fhir.resources knows them; tests/consent/standards asks further strangers."""
+    readers = {"Consent": R4Consent.model_validate, "Provenance": R4Provenance.model_validate}
+    export = exported(northgate.id, now=now, forms=[Form.FHIR])
+
+    for name, read in readers.items():
+        lines = export.lines(f"fhir/{name}.ndjson")
+        assert lines
+        for line in lines:
+            read(line)

@@ -18,6 +18,7 @@ class Role(models.TextChoices):
     """What a token may do. Finer roles come with sign-in."""
 
     PATIENT = "patient"
+    REPRESENTATIVE = "representative"
     STAFF = "staff"
     DPO = "dpo"
 
@@ -38,13 +39,17 @@ class Account(AbstractBaseUser, Guarded):
 
 
 class AccessToken(Guarded):
-    """A bearer token of one clinic, and one patient or account: only the hash of its random 256 bits is kept."""
+    """A bearer token of one clinic, and one patient, representative or account.
+
+    Only the hash of its random 256 bits is kept. What a representative may do is looked up each time.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     digest = models.BinaryField(unique=True)
-    role = models.CharField(max_length=10, choices=Role.choices)
+    role = models.CharField(max_length=16, choices=Role.choices)
     clinic_id = models.UUIDField()
     patient_id = models.UUIDField(null=True)
+    representative_id = models.UUIDField(null=True)
     account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="tokens")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -55,9 +60,22 @@ class AccessToken(Guarded):
         constraints = [
             *Guarded.Meta.constraints,
             models.CheckConstraint(
-                condition=models.Q(role="patient", patient_id__isnull=False, account__isnull=True)
-                | models.Q(role__in=["staff", "dpo"], patient_id__isnull=True, account__isnull=False),
-                name="token_is_of_a_patient_or_an_account",
+                condition=models.Q(
+                    role="patient", patient_id__isnull=False, representative_id__isnull=True, account__isnull=True
+                )
+                | models.Q(
+                    role="representative",
+                    patient_id__isnull=False,
+                    representative_id__isnull=False,
+                    account__isnull=True,
+                )
+                | models.Q(
+                    role__in=["staff", "dpo"],
+                    patient_id__isnull=True,
+                    representative_id__isnull=True,
+                    account__isnull=False,
+                ),
+                name="token_is_of_somebody",
             ),
         ]
         indexes = [models.Index(fields=["patient_id"], name="token_of_patient")]

@@ -33,6 +33,27 @@ def issue_patient_token(
     return _issue(Role.PATIENT, clinic_id=clinic_id, patient_id=patient_id, actor=actor, now=now, life=life)
 
 
+def issue_representative_token(
+    *,
+    clinic_id: UUID,
+    patient_id: UUID,
+    representative_id: UUID,
+    actor: Actor,
+    now: datetime,
+    life: timedelta = DEFAULT_LIFE,
+) -> str:
+    """A bearer token for who represents one patient. It says who asks, and never what they may do: that can end."""
+    return _issue(
+        Role.REPRESENTATIVE,
+        clinic_id=clinic_id,
+        patient_id=patient_id,
+        representative_id=representative_id,
+        actor=actor,
+        now=now,
+        life=life,
+    )
+
+
 def issue_account_token(
     *, clinic_id: UUID, account_id: UUID, role: Role, actor: Actor, now: datetime, life: timedelta = DEFAULT_LIFE
 ) -> str:
@@ -51,6 +72,7 @@ def _issue(
     *,
     clinic_id: UUID,
     patient_id: UUID | None = None,
+    representative_id: UUID | None = None,
     account_id: UUID | None = None,
     actor: Actor,
     now: datetime,
@@ -67,6 +89,7 @@ def _issue(
             role=role,
             clinic_id=clinic_id,
             patient_id=patient_id,
+            representative_id=representative_id,
             account_id=account_id,
             created_at=now,
             expires_at=now + life,

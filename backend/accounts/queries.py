@@ -17,6 +17,7 @@ class Bearer:
     role: Role
     clinic_id: UUID
     patient_id: UUID | None
+    representative_id: UUID | None
     account_id: UUID | None
     actor: Actor
 
@@ -35,6 +36,7 @@ def find_bearer(token: str, *, now: datetime) -> Bearer | None:
         role=Role(row.role),
         clinic_id=row.clinic_id,
         patient_id=row.patient_id,
+        representative_id=row.representative_id,
         account_id=row.account_id,
         actor=_actor(row),
     )
@@ -54,6 +56,8 @@ def get_staff_actor(account_id: UUID) -> Actor:
 
 
 def _actor(row: AccessToken) -> Actor:
+    if row.representative_id is not None:
+        return Actor(kind=ActorKind.REPRESENTATIVE, id=row.representative_id)
     if row.account is None:
         return Actor(kind=ActorKind.PATIENT, id=row.patient_id)
     kind = ActorKind.DPO if row.role == Role.DPO else ActorKind.STAFF

@@ -1,5 +1,6 @@
 """What a patient said of each purpose on each channel, and saying it: by the patient, or taken down by staff."""
 
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from rest_framework.response import Response
 
 from backend import clock
 from backend.api import examples
-from backend.api.endpoints import MeEndpoint, PatientEndpoint, page
+from backend.api.endpoints import MeEndpoint, PatientEndpoint, is_shown, page
 from backend.api.fields import (
     ChannelList,
     Choice,
@@ -41,7 +42,7 @@ from backend.consent.operations import (
     refuse_consent,
     withdraw_consent,
 )
-from backend.consent.queries import events_of, latest_notices, states_of
+from backend.consent.queries import NoticeRow, events_of, latest_notices, states_of
 from backend.patients.queries import PatientFacts
 from backend.policy.vocabulary import Channel, ConsentStatus, Decision, EventKind, Language, Method
 
@@ -217,12 +218,13 @@ class MyNotices(MeEndpoint):
     tag = "consent"
 
     @extend_schema(responses=NoticesPage)
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, **_path: object) -> Response:
         """The newest notice in each language, or in the one that `?language=` names."""
         refuse_unknown(request)
         notices = latest_notices(self.clinic.id)
         asked = read_words(request, "language", {one.value: one for one in Language}) or list(Language)
-        return page([NoticeOutput(notices[language]).data for language in asked if language in notices])
+        shown = [notices[language] for language in asked if language in notices]
+        return page([NoticeOutput(_without(notice, self.hidden)).data for notice in shown])
 
 
 class MyConsents(MeEndpoint):
@@ -232,22 +234,23 @@ class MyConsents(MeEndpoint):
     tag = "consent"
 
     @extend_schema(responses=StatesPage)
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, **_path: object) -> Response:
         """Every purpose on every channel, with where it stands; `none` where nothing was said."""
         refuse_unknown(request)
-        return page(_states(self.clinic, self.patient))
+        self.note_hidden()
+        return page(_states(self.clinic, self.patient, hidden=self.hidden))
 
     @extend_schema(request=MySayingInput, responses={201: SaidOutput}, examples=[examples.SAY_YES, examples.WITHDRAW])
     @idempotent
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request, **_path: object) -> Response:
         """Say yes, no, or no longer. After a withdrawal the answer says whether anything can still arrive."""
         asked = MySayingInput.read(request)
+        self.refuse_hidden(asked["purpose"])
         now = clock.now()
         if asked["decision"] == Decision.WITHDRAWN:
             return self._said(asked, _withdraw(self, asked, Method.APP, now))
         shown = asked.get("shown", {}).get("initial_state", "off")
-        expression = Expression(
-            method=Method.APP,
+        expression = self.expression(
             occurred_at=now,
             evidence={"notice_version": asked["notice_version"], "initial_state": shown},
         )
@@ -322,9 +325,14 @@ def said_on_the_wire(asked: dict[str, Any], done: ConsentGiven | Withdrawal) -> 
     return dict(SaidOutput(said).data)
 
 
-def _states(clinic: ClinicFacts, patient: PatientFacts) -> list[Any]:
+def _states(clinic: ClinicFacts, patient: PatientFacts, *, hidden: frozenset[str] = frozenset()) -> list[Any]:
     states = states_of(clinic_id=clinic.id, patient_id=patient.id)
-    return [StateOutput(state).data for state in states]
+    return [StateOutput(state).data for state in states if is_shown(state.purpose, hidden)]
+
+
+def _without(notice: NoticeRow, hidden: frozenset[str]) -> NoticeRow:
+    """A notice is public; which of its purposes a patient keeps to themselves is not told by leaving them in."""
+    return replace(notice, statements={slug: one for slug, one in notice.statements.items() if is_shown(slug, hidden)})
 
 
 def _say(

@@ -16,8 +16,11 @@ from backend.api.problems import RecordedNotFound
 from backend.api.throttling import PerAddress
 from backend.audit.actors import Actor
 from backend.clinics.queries import ClinicFacts, get_clinic
+from backend.consent.operations import Expression
 from backend.errors import NotFound
 from backend.patients.queries import PatientFacts, require_patient
+from backend.policy.contact import EVERY_PURPOSE
+from backend.policy.vocabulary import Method
 
 
 class Endpoint(APIView):
@@ -64,6 +67,8 @@ class MeEndpoint(Endpoint):
 
     clinic: ClinicFacts
     patient: PatientFacts
+    # What whoever asks is not told of; `*`: of nothing. The patient keeps nothing from themselves.
+    hidden: frozenset[str] = frozenset()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Look up who it is about."""
@@ -73,6 +78,16 @@ class MeEndpoint(Endpoint):
             raise NotFound
         self.clinic = get_clinic(bearer.clinic_id)
         self.patient = require_patient(clinic_id=bearer.clinic_id, patient_id=bearer.patient_id)
+
+    def expression(self, **said: Any) -> Expression:
+        """Something said in the app, by whoever asks."""
+        return Expression(method=Method.APP, **said)
+
+    def refuse_hidden(self, purpose: str) -> None:
+        """Refuse to speak of what the patient keeps from whoever asks. Raises NotFound, as if it did not exist."""
+
+    def note_hidden(self) -> None:
+        """Record that something was left out, where something was."""
 
 
 class ClinicEndpoint(Endpoint):
@@ -99,6 +114,11 @@ class PatientEndpoint(ClinicEndpoint):
         super().initial(request, *args, **kwargs)
         self.patient = require_patient(clinic_id=self.clinic.id, patient_id=kwargs["patient_id"])
         self.patient_id_found = self.patient.id
+
+
+def is_shown(purpose: str, hidden: frozenset[str]) -> bool:
+    """May whoever asks know of this purpose?"""
+    return not {purpose, EVERY_PURPOSE} & hidden
 
 
 def page(results: list[Any], *, next_cursor: str | None = None) -> Response:

@@ -48,6 +48,11 @@ BY_LINK: Final[dict[str, Any]] = {
     "source": "web_form",
     "shown": {"initial_state": "off"},
 }
+MOTHER: Final[dict[str, Any]] = {
+    "kind": "parental_authority",
+    "scope": ["consents", "preferences", "messages"],
+    "proof": {"document": "family record", "seen_on": "2026-10-01"},
+}
 EVENINGS_OFF: Final[dict[str, Any]] = {
     "channel_order": ["push", "sms", "email"],
     "frequency": {"max": 3, "per": "week"},
@@ -127,6 +132,7 @@ WITHDRAW: Final = _request("No longer", NO_LONGER)
 TAKE_DOWN: Final = _request("Yes, on paper", ON_PAPER)
 TAKE_DOWN_ALOUD: Final = _request("No, by word of mouth", ALOUD)
 ASK_BY_LINK: Final = _request("By a link, from a form", BY_LINK)
+REPRESENT: Final = _request("A mother", MOTHER)
 PREFER: Final = _request("Not in the evening", EVENINGS_OFF)
 TRY: Final = _request("Only two a week, over the last month", TRIAL)
 SIGN_IN: Final = _request("A Firebase installation", DEVICE)

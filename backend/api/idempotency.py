@@ -88,7 +88,7 @@ def _fingerprint(bearer: Bearer, request: Request) -> bytes:
 
 def _claim(bearer: Bearer, key: str, fingerprint: bytes, now: datetime) -> tuple[IdempotencyKey, bool]:
     """The row of this key, and whether this request is the one that has to do the work."""
-    holder = bearer.patient_id or bearer.account_id
+    holder = bearer.representative_id or bearer.patient_id or bearer.account_id
     digest = hashlib.sha256(f"{bearer.clinic_id}|{holder}|{key}".encode()).digest()
     _forget_old(now)
     fresh = IdempotencyKey(clinic_id=bearer.clinic_id, key_digest=digest, fingerprint=fingerprint, created_at=now)

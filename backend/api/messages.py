@@ -95,7 +95,7 @@ class MyMessages(MeEndpoint):
     tag = "messages"
 
     @extend_schema(parameters=PAGING, responses=MyMessagesPage)
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, **_path: object) -> Response:
         """The newest first, with what was sent. Looking is recorded."""
         refuse_unknown(request, "cursor", "limit")
         limit = read_limit(request)
@@ -103,8 +103,10 @@ class MyMessages(MeEndpoint):
             clinic_id=self.clinic.id,
             patient_id=self.patient.id,
             before=read_cursor(request, datetime, UUID),
+            hidden=self.hidden,
             limit=limit + 1,
         )
+        self.note_hidden()
         shown, after = next_page(rows, limit, lambda row: (row.due_at, row.id))
         with _looking(self) as entry:
             return page(my_messages_on_the_wire(shown, self.clinic, entry), next_cursor=after)
@@ -117,10 +119,11 @@ class MyMessage(MeEndpoint):
     tag = "messages"
 
     @extend_schema(responses=MyMessageOutput)
-    def get(self, request: Request, message_id: UUID) -> Response:
+    def get(self, request: Request, message_id: UUID, **_path: object) -> Response:
         """One message, with what was sent. Looking is recorded."""
         refuse_unknown(request)
         row = get_message(clinic_id=self.clinic.id, patient_id=self.patient.id, message_id=message_id)
+        self.refuse_hidden(row.purpose)
         with _looking(self) as entry:
             return Response(my_messages_on_the_wire([row], self.clinic, entry)[0])
 
@@ -132,10 +135,11 @@ class MyMessageWhy(MeEndpoint):
     tag = "messages"
 
     @extend_schema(responses=WhyOutput)
-    def get(self, request: Request, message_id: UUID) -> Response:
+    def get(self, request: Request, message_id: UUID, **_path: object) -> Response:
         """Every rule, the consent relied upon, the preferences that mattered, and what would change the answer."""
         refuse_unknown(request)
         row = get_message(clinic_id=self.clinic.id, patient_id=self.patient.id, message_id=message_id)
+        self.refuse_hidden(row.purpose)
         return Response(explain(row, clinic=self.clinic, language=spoken_language()))
 
 

@@ -48,6 +48,12 @@ class PatientOnly(_Roles):
     reading = writing = frozenset({Role.PATIENT})
 
 
+class RepresentativeOnly(_Roles):
+    """Who represents a patient, as far as that goes: the endpoint looks at its scope and dates."""
+
+    reading = writing = frozenset({Role.REPRESENTATIVE})
+
+
 class StaffOnly(_Roles):
     """Whoever works in the clinic."""
 

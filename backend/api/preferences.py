@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from backend import clock
 from backend.api import etags, examples
-from backend.api.endpoints import Endpoint, MeEndpoint, PatientEndpoint, page
+from backend.api.endpoints import Endpoint, MeEndpoint, PatientEndpoint, is_shown, page
 from backend.api.fields import (
     ChannelList,
     Choice,
@@ -157,14 +157,17 @@ class PreferenceVersionsPage(Output):
     next = serializers.CharField(allow_null=True)
 
 
-def preferences_on_the_wire(row: PreferenceRow, clinic: ClinicFacts) -> dict[str, Any]:
+def preferences_on_the_wire(
+    row: PreferenceRow, clinic: ClinicFacts, *, hidden: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """A patient's preferences as they are answered."""
-    return dict(PreferencesOutput(_shown(row, clinic, _switches(clinic))).data)
+    return dict(PreferencesOutput(_shown(row, clinic, _switches(clinic, hidden))).data)
 
 
-def _switches(clinic: ClinicFacts) -> list[str]:
-    """The purposes that can be switched off."""
-    return [purpose.slug for purpose in purposes_of(clinic.id).values() if purpose.requires_consent]
+def _switches(clinic: ClinicFacts, hidden: frozenset[str] = frozenset()) -> list[str]:
+    """The purposes that can be switched off, but for what is kept from whoever asks."""
+    slugs = [purpose.slug for purpose in purposes_of(clinic.id).values() if purpose.requires_consent]
+    return [slug for slug in slugs if is_shown(slug, hidden)]
 
 
 def _shown(row: PreferenceRow, clinic: ClinicFacts, slugs: Iterable[str]) -> dict[str, Any]:
@@ -183,6 +186,7 @@ class _Preferences(Endpoint):
     has_etag = True
     clinic: ClinicFacts
     patient: PatientFacts
+    hidden: frozenset[str] = frozenset()
 
     @extend_schema(responses=PreferencesOutput)
     def get(self, request: Request, **_path: object) -> Response:
@@ -192,7 +196,8 @@ class _Preferences(Endpoint):
         tag = etags.etag(row.version)
         if etags.is_known(request, tag):
             return Response(status=304, headers={"ETag": tag})
-        return Response(preferences_on_the_wire(row, self.clinic), headers={"ETag": tag})
+        shown = preferences_on_the_wire(row, self.clinic, hidden=self.hidden)
+        return Response(shown, headers={"ETag": tag})
 
     @extend_schema(request=PreferencesInput, responses=PreferencesOutput, examples=[examples.PREFER])
     def patch(self, request: Request, **_path: object) -> Response:
@@ -203,7 +208,7 @@ class _Preferences(Endpoint):
         if not etags.matches(request, etags.etag(seen.version), required=True):
             raise PreferencesChanged
         change = reader.change()
-        refuse_unknown_purposes(self.clinic.id, change)
+        refuse_unknown_purposes(self.clinic.id, change, hidden=self.hidden)
         row = change_preferences(
             clinic_id=self.clinic.id,
             patient_id=self.patient.id,
@@ -212,13 +217,15 @@ class _Preferences(Endpoint):
             actor=self.actor,
             now=clock.now(),
         )
-        return Response(preferences_on_the_wire(row, self.clinic), headers={"ETag": etags.etag(row.version)})
+        shown = preferences_on_the_wire(row, self.clinic, hidden=self.hidden)
+        return Response(shown, headers={"ETag": etags.etag(row.version)})
 
 
 class _History(Endpoint):
     tag = "preferences"
     clinic: ClinicFacts
     patient: PatientFacts
+    hidden: frozenset[str] = frozenset()
 
     @extend_schema(parameters=[*PAGING, AT], responses=PreferenceVersionsPage)
     def get(self, request: Request, **_path: object) -> Response:
@@ -233,7 +240,7 @@ class _History(Endpoint):
             limit=limit + 1,
         )
         shown, after = next_page(rows, limit, lambda row: (row.preferences.version,))
-        slugs = _switches(self.clinic)
+        slugs = _switches(self.clinic, self.hidden)
         return page([_version(row, self.clinic, slugs) for row in shown], next_cursor=after)
 
 
@@ -278,10 +285,10 @@ def wire_names(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys("quiet_hours" if name in QUIET else name for name in names))
 
 
-def refuse_unknown_purposes(clinic_id: UUID, change: PreferenceChange) -> None:
-    """Refuse to switch what the clinic does not have. Raises InvalidInput."""
+def refuse_unknown_purposes(clinic_id: UUID, change: PreferenceChange, *, hidden: frozenset[str] = frozenset()) -> None:
+    """Refuse to switch what the clinic does not have, or is kept from whoever asks. Raises InvalidInput."""
     if "purposes" not in change.said:
         return
-    known = {purpose.slug for purpose in purposes_of(clinic_id).values()}
+    known = {purpose.slug for purpose in purposes_of(clinic_id).values() if is_shown(purpose.slug, hidden)}
     if not change.purposes.keys() <= known:
         raise InvalidInput("A purpose that is named does not exist here.", field="purposes", known=sorted(known))

@@ -25,6 +25,8 @@ from backend.policy.vocabulary import (
     Method,
     ObjectionScope,
     Reason,
+    RepresentationKind,
+    RepresentationScope,
     RestrictionGround,
     Tone,
 )
@@ -66,6 +68,9 @@ STAFF_METHOD: Final = _choices([Method.PAPER_FORM, Method.VERBAL, Method.STAFF_W
 OBJECTING_METHOD: Final = _choices([Method.PAPER_FORM, Method.VERBAL])
 EVENT_KIND: Final = _choices(EventKind)
 OBJECTION_SCOPE: Final = _choices(ObjectionScope)
+REPRESENTATION_KIND: Final = _choices(RepresentationKind)
+REPRESENTATION_SCOPE: Final = _choices(RepresentationScope)
+ASKING_KIND: Final = _choices([EventKind.REQUESTED, EventKind.DEFERRED])
 RESTRICTION_GROUND: Final = _choices(RestrictionGround)
 LIFTING_REASON: Final = _choices(LiftingReason)
 MATERIALITY: Final = _choices(Materiality)

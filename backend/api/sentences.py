@@ -119,6 +119,11 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
     ),
     "permission_denied": _both("Ce jeton ne permet pas cela.", "This token does not allow this."),
     "wrong_role": _both("Ce jeton ne permet pas cela.", "This token does not allow this."),
+    "not_represented": _both(
+        "Cette personne ne représente pas le patient, ou pas pour cela.",
+        "This person does not represent the patient, or not for this.",
+    ),
+    "decides_alone": _both("À cet âge, le patient décide seul.", "At this age the patient decides alone."),
     "not_a_member": _both(
         "Le porteur de ce jeton ne travaille plus ici.", "The holder of this token does not work here any more."
     ),

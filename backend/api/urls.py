@@ -6,6 +6,7 @@ from backend.api import (
     clinics,
     consent_export,
     consents,
+    correcting,
     fhir,
     log,
     me,
@@ -18,6 +19,8 @@ from backend.api import (
     programmes,
     proofs,
     receipts,
+    represented,
+    representing,
     requests_for_consent,
     stops,
     templates,
@@ -25,6 +28,7 @@ from backend.api import (
 
 CLINIC = "clinics/<slug:slug>"
 PATIENT = f"{CLINIC}/patients/<uuid:patient_id>"
+REPRESENTED = "represented/<uuid:patient_id>"
 PROGRAMME = f"{CLINIC}/programmes/<uuid:programme_id>"
 
 urlpatterns: list[URLPattern] = [
@@ -39,6 +43,13 @@ urlpatterns: list[URLPattern] = [
     path("me/restriction", objections.MyRestriction.as_view(), name="me-restriction"),
     path("me/consents", consents.MyConsents.as_view(), name="me-consents"),
     path("me/consents/<uuid:event_id>/receipt", receipts.MyReceipt.as_view(), name="me-receipt"),
+    path("me/consents/later", correcting.MyConsentsLater.as_view(), name="me-consents-later"),
+    path("me/representatives", representing.MyRepresentatives.as_view(), name="me-representatives"),
+    path(
+        "me/representatives/<uuid:representative_id>/hidden-purposes",
+        representing.MyHiddenPurposes.as_view(),
+        name="me-hidden-purposes",
+    ),
     path("me/messages", messages.MyMessages.as_view(), name="me-messages"),
     path("me/messages/<uuid:message_id>", messages.MyMessage.as_view(), name="me-message"),
     path("me/messages/<uuid:message_id>/why", messages.MyMessageWhy.as_view(), name="me-message-why"),
@@ -55,11 +66,64 @@ urlpatterns: list[URLPattern] = [
         me.MyContactPointCheck.as_view(),
         name="me-contact-point-verify",
     ),
+    path(REPRESENTED, represented.Represented.as_view(), name="represented"),
+    path(f"{REPRESENTED}/notices", represented.RepresentedNotices.as_view(), name="represented-notices"),
+    path(f"{REPRESENTED}/consents", represented.RepresentedConsents.as_view(), name="represented-consents"),
+    path(f"{REPRESENTED}/preferences", represented.RepresentedPreferences.as_view(), name="represented-preferences"),
+    path(
+        f"{REPRESENTED}/preferences/history",
+        represented.RepresentedPreferenceHistory.as_view(),
+        name="represented-preference-history",
+    ),
+    path(f"{REPRESENTED}/messages", represented.RepresentedMessages.as_view(), name="represented-messages"),
+    path(
+        f"{REPRESENTED}/messages/<uuid:message_id>",
+        represented.RepresentedMessage.as_view(),
+        name="represented-message",
+    ),
+    path(
+        f"{REPRESENTED}/messages/<uuid:message_id>/why",
+        represented.RepresentedMessageWhy.as_view(),
+        name="represented-message-why",
+    ),
     path(CLINIC, clinics.Clinic.as_view(), name="clinic"),
     path(f"{CLINIC}/patients", patients.Patients.as_view(), name="patients"),
     path(f"{CLINIC}/patients/search", patients.PatientSearch.as_view(), name="patients-search"),
     path(PATIENT, patients.Patient.as_view(), name="patient"),
     path(f"{PATIENT}/consents", consents.PatientConsents.as_view(), name="patient-consents"),
+    path(f"{PATIENT}/consents/asked", correcting.ConsentsAsked.as_view(), name="patient-consents-asked"),
+    path(f"{PATIENT}/consents/revoked", correcting.ConsentsRevoked.as_view(), name="patient-consents-revoked"),
+    path(
+        f"{PATIENT}/consents/invalidated",
+        correcting.ConsentsInvalidated.as_view(),
+        name="patient-consents-invalidated",
+    ),
+    path(f"{PATIENT}/consents/<uuid:event_id>/slip", correcting.ConsentSlip.as_view(), name="patient-consent-slip"),
+    path(
+        f"{PATIENT}/consents/<uuid:event_id>/slip/confirmed",
+        correcting.ConsentSlipConfirmed.as_view(),
+        name="patient-consent-slip-confirmed",
+    ),
+    path(
+        f"{PATIENT}/representatives",
+        representing.PatientRepresentatives.as_view(),
+        name="patient-representatives",
+    ),
+    path(
+        f"{PATIENT}/representatives/<uuid:representative_id>",
+        representing.PatientRepresentative.as_view(),
+        name="patient-representative",
+    ),
+    path(
+        f"{PATIENT}/representatives/<uuid:representative_id>/ended",
+        representing.PatientRepresentativeEnded.as_view(),
+        name="patient-representative-ended",
+    ),
+    path(
+        f"{PATIENT}/representatives/<uuid:representative_id>/hidden-purposes",
+        representing.PatientHiddenPurposes.as_view(),
+        name="patient-hidden-purposes",
+    ),
     path(
         f"{PATIENT}/consent-requests",
         requests_for_consent.PatientConsentRequests.as_view(),

@@ -335,6 +335,7 @@ SPECTACULAR_SETTINGS = {
     "TAGS": [
         {"name": "me", "description": "The patient: who the clinic says they are, and where they can be reached."},
         {"name": "consent", "description": "What a patient said of each purpose on each channel."},
+        {"name": "represented", "description": "The same, for who represents a patient."},
         {"name": "preferences", "description": "How a patient wants to be contacted, where they consented."},
         {"name": "messages", "description": "What was sent and what was not, and why."},
         {"name": "clinic", "description": "The clinic and its purposes."},
@@ -363,6 +364,9 @@ SPECTACULAR_SETTINGS = {
         "EventKind": "backend.api.schema.EVENT_KIND",
         "ObjectionScope": "backend.api.schema.OBJECTION_SCOPE",
         "RestrictionGround": "backend.api.schema.RESTRICTION_GROUND",
+        "RepresentationKind": "backend.api.schema.REPRESENTATION_KIND",
+        "RepresentationScope": "backend.api.schema.REPRESENTATION_SCOPE",
+        "AskingKind": "backend.api.schema.ASKING_KIND",
         "LiftingReason": "backend.api.schema.LIFTING_REASON",
         "Materiality": "backend.api.schema.MATERIALITY",
         "ConsentState": "backend.api.schema.CONSENT_STATE",

@@ -13,7 +13,7 @@ from backend.audit.recording import Entry
 from backend.errors import NotFound
 from backend.messaging.models import Message, ReceivedStop, TemplateVariant, TemplateVersion
 from backend.messaging.rendering import Words
-from backend.policy.contact import Verdict
+from backend.policy.contact import EVERY_PURPOSE, Verdict
 from backend.policy.vocabulary import Channel, Language, MessageState, Tone
 from backend.vault.fields import ValueShredded
 
@@ -102,12 +102,17 @@ def messages_of(
     patient_id: UUID | None = None,
     states: Iterable[MessageState] = (),
     before: tuple[datetime, UUID] | None = None,
+    hidden: frozenset[str] = frozenset(),
     limit: int = 50,
 ) -> list[MessageRow]:
-    """A page of messages, the newest first."""
+    """A page of messages, the newest first; without those for the purposes that are hidden from whoever asks."""
     rows = Message.objects.in_clinic(clinic_id).order_by("-due_at", "-id")
     if patient_id is not None:
         rows = rows.filter(patient_id=patient_id)
+    if EVERY_PURPOSE in hidden:
+        return []
+    if hidden:
+        rows = rows.exclude(purpose__slug__in=hidden)
     if wanted := list(states):
         rows = rows.filter(state__in=wanted)
     if before is not None:

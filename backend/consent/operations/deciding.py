@@ -11,7 +11,7 @@ from django.conf import settings
 
 from backend.attempts.operations import drain_attempts
 from backend.audit.actions import Action
-from backend.audit.actors import Actor
+from backend.audit.actors import Actor, ActorKind
 from backend.audit.recording import Draft, Entry, record_many
 from backend.consent.models import ConsentEvent, ConsentState
 from backend.consent.operations.accompanying import Deciding
@@ -267,7 +267,7 @@ def withdraw_consent(
         purpose=row,
         events={channel: new_id() for channel in wanted},
         notice=None,
-        expression=Expression(method=method, occurred_at=now),
+        expression=_said_by(actor, method=method, at=now),
         actor=actor,
         now=now,
     )
@@ -288,6 +288,13 @@ def withdraw_consent(
         already_left=drained.already_left,
         in_doubt=drained.in_doubt,
     )
+
+
+def _said_by(actor: Actor, *, method: Method, at: datetime) -> Expression:
+    """Whoever withdraws in the app says it themselves, the patient or who represents them."""
+    if actor.kind is not ActorKind.REPRESENTATIVE or actor.id is None:
+        return Expression(method=method, occurred_at=at)
+    return Expression(method=method, occurred_at=at, by_patient=False, representatives=(actor.id,))
 
 
 def _say(

@@ -13,7 +13,7 @@ from backend.patients.operations.contact_points import (
 )
 from backend.patients.operations.importing import ImportCounts, import_records
 from backend.patients.operations.intake import ImportRow, RowOutcome
-from backend.patients.operations.representing import hide_purposes, set_representation
+from backend.patients.operations.representing import end_representation, hide_purposes, set_representation
 from backend.patients.operations.restricting import Restricted, lift_restriction, restrict_processing
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "RowOutcome",
     "add_contact_point",
     "attest_contact_point",
+    "end_representation",
     "hide_purposes",
     "import_records",
     "lift_restriction",

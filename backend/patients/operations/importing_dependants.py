@@ -163,7 +163,9 @@ def _representative_write(
         person.family_name = given.family_name
         person.given_names = list(given.given_names)
         person.is_active = _stands(given, intake)
-        person.starts_on, person.ends_on = given.starts_on, given.ends_on
+        if person.proof_checked_at is None:
+            # What staff looked at themselves is not undone by a file; a file that says it is over counts all the same.
+            person.starts_on, person.ends_on = given.starts_on, given.ends_on
         person.source_digest = digest
         person.save(force_insert=is_new)
         replace_contact_points(

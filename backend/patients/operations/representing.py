@@ -1,13 +1,15 @@
 """Who may act for a patient, for what and until when; and what an adolescent keeps from their parents."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
 from backend.audit.recording import record
+from backend.clinics.queries import get_clinic
 from backend.errors import InvalidInput, NotFound
 from backend.patients.models import Representative
 from backend.patients.queries import lock_patient, require_patient
@@ -53,6 +55,28 @@ def set_representation(
         row.starts_on, row.ends_on = starts_on, ends_on
         row.proof, row.proof_checked_by, row.proof_checked_at = proof or None, actor.header, now
         row.agreed_at = now if patient_agrees else None
+        row.save()
+
+
+def end_representation(
+    *, clinic_id: UUID, patient_id: UUID, representative_id: UUID, actor: Actor, now: datetime
+) -> None:
+    """Somebody no longer acts for a patient, from now on. Idempotent. Raises NotFound."""
+    today = now.astimezone(ZoneInfo(get_clinic(clinic_id).time_zone)).date()
+    with record(
+        Action.REPRESENTATION_CHANGED,
+        by=actor,
+        now=now,
+        clinic_id=clinic_id,
+        about=patient_id,
+        representative=representative_id,
+        fields=["ends_on"],
+    ):
+        row = _locked(clinic_id, patient_id, representative_id)
+        # The last day is part of it, so the last one was yesterday.
+        last = min(today - timedelta(days=1), row.ends_on or date.max)
+        row.ends_on, row.starts_on = last, None if row.starts_on is None else min(row.starts_on, last)
+        row.proof_checked_by, row.proof_checked_at = actor.header, now
         row.save()
 
 

@@ -15,9 +15,12 @@ from rest_framework.request import Request
 
 from backend import clock
 from backend.api.endpoints import MeEndpoint, PatientEndpoint
+from backend.api.languages import spoken_language
 from backend.api.pages import read_words, refuse_unknown
 from backend.api.permissions import PatientOnly, StaffWritesDpoReads
 from backend.api.problems import answer
+from backend.api.receipt_documents import as_page, as_pdf
+from backend.api.receipt_words import readable
 from backend.consent.operations import Form, Receipt, issue_receipt
 from backend.consent.queries import receipt_keys
 from backend.consent.standards.dpv import dpv_receipt
@@ -31,22 +34,27 @@ MEDIA: Final[Mapping[Form, str]] = {
     Form.DPV: "application/ld+json",
     Form.KANTARA: "application/json",
     Form.FHIR: "application/fhir+json",
+    Form.PDF: "application/pdf",
+    Form.HTML: "text/html; charset=utf-8",
 }
 ENDING: Final[Mapping[Form, str]] = {
     Form.JWS: "jws",
     Form.DPV: "dpv.jsonld",
     Form.KANTARA: "kantara.json",
     Form.FHIR: "fhir.json",
+    Form.PDF: "pdf",
+    Form.HTML: "html",
 }
 FORM: Final = OpenApiParameter(
     "format",
     enum=[form.value for form in Form],
     description=(
         "`jws`: signed, to be checked anywhere (the default). `dpv`: ISO/IEC TS 27560 in JSON-LD. `kantara`: Kantara "
-        "1.1, where a yes stands. `fhir`: a Bundle of FHIR R4 Consents and Provenances. Without it, `Accept` decides."
+        "1.1, where a yes stands. `fhir`: a Bundle of FHIR R4 Consents and Provenances. `pdf` and `html`: to be read, "
+        "in the language of the request, with the exact words. Without it, `Accept` decides."
     ),
 )
-RESPONSES: Final = {(200, media): OpenApiTypes.BINARY for media in MEDIA.values()}
+RESPONSES: Final = {(200, media.partition(";")[0]): OpenApiTypes.BINARY for media in MEDIA.values()}
 
 
 class AnyOfOurForms(DefaultContentNegotiation):
@@ -115,8 +123,9 @@ def _answer(view: MeEndpoint | PatientEndpoint, request: Request, event_id: UUID
         now=clock.now(),
     )
     response = HttpResponse(_written(receipt, form), content_type=MEDIA[form])
-    response["Content-Disposition"] = f'attachment; filename="receipt-{receipt.id}.{ENDING[form]}"'
-    response["Vary"] = "Accept"
+    shown = "inline" if form is Form.HTML else "attachment"
+    response["Content-Disposition"] = f'{shown}; filename="receipt-{receipt.id}.{ENDING[form]}"'
+    response["Vary"] = "Accept, Accept-Language"
     return response
 
 
@@ -125,7 +134,7 @@ def _form(request: Request) -> Form:
     asked: list[Form] = read_words(request, "format", {form.value: form for form in Form})
     if asked:
         return asked[0]
-    by_media = {media: form for form, media in MEDIA.items()}
+    by_media = {media.partition(";")[0]: form for form, media in MEDIA.items()}
     accepted = (part.partition(";")[0].strip().lower() for part in request.headers.get("Accept", "").split(","))
     return next((by_media[media] for media in accepted if media in by_media), Form.JWS)
 
@@ -141,4 +150,8 @@ def _written(receipt: Receipt, form: Form) -> bytes:
             told = kantara_receipt(receipt.record, receipt_id=receipt.id)
         case Form.FHIR:
             told = fhir_bundle(receipt.record)
+        case Form.PDF:
+            return as_pdf(readable(receipt, spoken_language()))
+        case Form.HTML:
+            return as_page(readable(receipt, spoken_language()))
     return orjson.dumps(told, option=orjson.OPT_INDENT_2)

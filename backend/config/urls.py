@@ -7,6 +7,7 @@ from backend.api.health import health
 from backend.api.receipts import receipt_keys_page
 from backend.portal.confirming import confirm
 from backend.portal.leaving import leave
+from backend.portal.notices import notice
 from backend.portal.start import start
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -14,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Whatever follows is the token, also where a mail program added a stroke or cut a piece off.
     re_path(r"^u/(?P<token>.*)$", leave, name="leave"),
     re_path(r"^c/(?P<token>.*)$", confirm, name="confirm"),
+    path("notices/<slug:slug>/<int:version>/<str:language>", notice, name="notice"),
     path("health", health, name="health"),
     path("receipts/keys", receipt_keys_page, name="receipt-keys"),
     path("api/schema/", Schema.as_view(), name="schema"),

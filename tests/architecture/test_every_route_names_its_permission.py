@@ -16,6 +16,7 @@ OPEN = {
     "^u/(?P<token>.*)$": "the link itself is the permission: a withdrawal asks nobody to sign in (GDPR Art. 7(3))",
     "^c/(?P<token>.*)$": "a yes is confirmed with the link alone; its token is the secret, and GET changes nothing",
     "health": "asked by whatever balances processes; says up or down",
+    "notices/<slug:slug>/<int:version>/<str:language>": "a published notice: what everybody is shown who is asked",
     "receipts/keys": "public keys, to check a receipt anywhere; they name nobody",
     "api/schema/": "the description of the API is public",
     "api/docs/": "so are the pages that show it",

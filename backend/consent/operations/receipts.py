@@ -31,6 +31,8 @@ class Form(StrEnum):
     DPV = "dpv"
     KANTARA = "kantara"
     FHIR = "fhir"
+    PDF = "pdf"
+    HTML = "html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,79 @@
+"""`/notices/{clinic}/{version}/{language}`: a published notice, for ever the same, where receipts say that it is.
+
+Public, as it was to everybody who was asked: it names the clinic and nobody else. Nothing is recorded about who reads.
+"""
+
+from typing import Final
+
+from csp.decorators import csp
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
+from django.shortcuts import render
+
+from backend.clinics.queries import get_clinic_by_slug
+from backend.consent.queries import get_notice, purposes_of
+from backend.errors import NotFound
+from backend.policy.vocabulary import Language
+from backend.portal.leaving import POLICY
+from backend.portal.leaving_words import moment
+from backend.portal.start import NAMES
+
+LARGEST_VERSION: Final = 2**31 - 1
+WORDS: Final = {
+    Language.FRENCH: {
+        "space": "Vos choix",
+        "skip": "Aller au contenu",
+        "language": "Langue",
+        "asked": "Ce qui est demandé",
+        "about": "Version\N{NO-BREAK SPACE}{version}, publiée le {moment}.",
+        "fingerprint": "Empreinte SHA-256\N{NO-BREAK SPACE}:",
+        "call": "Une question\N{NO-BREAK SPACE}? Appelez le",
+    },
+    Language.ENGLISH: {
+        "space": "Your choices",
+        "skip": "Skip to the content",
+        "language": "Language",
+        "asked": "What is asked",
+        "about": "Version\N{NO-BREAK SPACE}{version}, published on {moment}.",
+        "fingerprint": "SHA-256 fingerprint:",
+        "call": "A question? Call",
+    },
+}
+
+
+@csp(POLICY)  # type: ignore[arg-type] # its types know only views without an argument
+def notice(request: HttpRequest, slug: str, version: int, language: str) -> HttpResponseBase:
+    """Show the words of one version in one language, and every sentence that was asked with it."""
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    if language not in set(Language) or version > LARGEST_VERSION:
+        raise Http404
+    spoken = Language(language)
+    try:
+        clinic = get_clinic_by_slug(slug)
+        found = get_notice(clinic_id=clinic.id, version=version, language=spoken)
+    except NotFound as error:
+        raise Http404 from error
+    words = WORDS[spoken]
+    asked = [
+        {"name": purpose.name(spoken), "statement": found.statements[purpose.slug]}
+        for purpose in purposes_of(clinic.id).values()
+        if purpose.requires_consent and found.statements.get(purpose.slug)
+    ]
+    published = moment(found.published_at, spoken, clinic.time_zone)
+    response: HttpResponse = render(
+        request,
+        "portal/notice.html",
+        {
+            "language": spoken.value,
+            "languages": [{"code": one.value, "name": NAMES[one], "is_this": one is spoken} for one in Language],
+            "words": {**words, "about": words["about"].format(version=version, moment=published)},
+            "notice": found,
+            "asked": asked,
+            "clinic": clinic.name,
+            "telephone": clinic.telephone.replace(" ", "\N{NO-BREAK SPACE}"),
+        },
+    )
+    response["Content-Language"] = spoken.value
+    response["Referrer-Policy"] = "no-referrer"
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    return response

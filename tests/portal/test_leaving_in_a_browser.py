@@ -1,12 +1,16 @@
 """The pages behind links as a browser shows them: readable by everyone, without a script, nothing from elsewhere."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from backend.accounts.operations import issue_patient_token
+from backend.audit.actors import system_actor
+from backend.consent.models import ConsentEvent
 from tests.services import chromium_launch_arguments
 
 pytestmark = [pytest.mark.needs_browser, pytest.mark.django_db(transaction=True)]
@@ -117,3 +121,26 @@ def test_a_yes_takes_one_press_without_a_script_and_a_cookie(opened: Watched, li
 
     assert page.get_by_role("heading", level=1).inner_text() == "C’est confirmé"
     assert page.context.cookies() == []
+
+
+@pytest.mark.parametrize("opened", SHOWN, indirect=True)
+def test_everyone_can_read_a_receipt_and_the_notice_it_names(opened: Watched, live_server, consenting, now) -> None:
+    token = issue_patient_token(
+        clinic_id=consenting.clinic_id, patient_id=consenting.id, actor=system_actor(), now=now, life=timedelta(days=1)
+    )
+    event = ConsentEvent.objects.filter(patient_id=consenting.id).latest("id")
+    page = opened.page
+    for path, headers in (
+        (f"/api/v1/me/consents/{event.id}/receipt?format=html", {"Authorization": f"Bearer {token}"}),
+        ("/notices/northgate/1/fr", {}),
+    ):
+        page.set_extra_http_headers(headers)
+        page.goto(f"{live_server.url}{path}")
+
+        findings = Axe().run(page)
+
+        assert findings.violations_count == 0, (path, findings.generate_report())
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert page.get_by_role("heading", level=1).count() == 1
+    assert opened.complaints == []
+    assert opened.hosts == {urlsplit(live_server.url).netloc}

@@ -102,20 +102,20 @@ def close_attempts(outcomes: Iterable[tuple[UUID, AttemptOutcome]], *, now: date
 def drain_attempts(
     *,
     patient_id: UUID,
-    purpose: str | None = None,
+    purposes: Iterable[str] | None = None,
     channels: Iterable[Channel] | None = None,
     lease: timedelta,
 ) -> Drained:
     """Wait for every hand-over that was open when the fence was committed; at most a lease and a margin.
 
-    Without a purpose it waits for those of every purpose, without channels for those by every channel.
+    Without purposes it waits for those of every purpose, without channels for those by every channel.
 
     Call it after the fence is committed: a later attempt meets a gate that sees the withdrawal. Waiting is measured on
     this process's monotonic clock only. Raises RuntimeError inside a transaction, where the fence is not committed yet.
     """
     ours = Attempt.objects.filter(patient_id=patient_id)
-    if purpose is not None:
-        ours = ours.filter(purpose=purpose)
+    if purposes is not None:
+        ours = ours.filter(purpose__in=list(purposes))
     if channels is not None:
         ours = ours.filter(channel__in=list(channels))
     # Durable: inside a transaction the fence would not be committed yet, and this would wait behind it.

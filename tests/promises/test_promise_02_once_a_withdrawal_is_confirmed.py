@@ -14,7 +14,7 @@ from backend.attempts.models import Attempt
 from backend.audit.actions import Action
 from backend.audit.actors import system_actor
 from backend.consent.models import ConsentEvent
-from backend.consent.operations import withdraw_consent
+from backend.consent.operations import Expression, object_to, withdraw_consent
 from backend.messaging.carriers.base import InDoubt
 from backend.messaging.delivery import claim, deliver_due_messages, gate, hand_over
 from backend.messaging.filling import fill
@@ -22,7 +22,9 @@ from backend.messaging.gate import candidate_of, decide_all
 from backend.messaging.held import Delivered, Pace
 from backend.messaging.models import Message
 from backend.messaging.outcomes import reconcile_attempts, settle
-from backend.policy.vocabulary import Channel, MessageState, Method
+from backend.patients.models import Patient
+from backend.patients.operations import restrict_processing
+from backend.policy.vocabulary import Channel, MessageState, Method, ObjectionScope, RestrictionGround
 from backend.programmes.operations import plan_programmes
 from sandbox import Fault
 from tests.conftest import HOUR
@@ -59,8 +61,35 @@ def withdraw(patient, now, channels=CHANNELS):
     )
 
 
+def object_to_it(patient, now):
+    return object_to(
+        clinic_id=patient.clinic_id,
+        patient_id=patient.id,
+        scope=ObjectionScope.PURPOSE,
+        purpose=REMINDER,
+        expression=Expression(method=Method.APP, occurred_at=now),
+        actor=patient.actor,
+        now=now,
+    )
+
+
+def restrict(patient, now):
+    return restrict_processing(
+        clinic_id=patient.clinic_id,
+        patient_id=patient.id,
+        ground=RestrictionGround.ACCURACY_CONTESTED,
+        actor=patient.actor,
+        now=now,
+    )
+
+
+# Each way to say that nothing more may leave, and the reason that the message is withheld for.
+FENCES = {withdraw: "consent_withdrawn", object_to_it: "objected", restrict: "restricted"}
+
+
 def is_fenced(patient):
-    return ConsentEvent.objects.filter(patient_id=patient.id, kind="withdrawn").exists()
+    said = ConsentEvent.objects.filter(patient_id=patient.id, kind__in=["withdrawn", "objected"])
+    return said.exists() or Patient.objects.filter(id=patient.id, restricted_at__isnull=False).exists()
 
 
 @dataclass
@@ -104,11 +133,12 @@ class Step:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_withdrawal_between_claim_and_gate_withholds_and_is_confirmed(consenting, queued, now):
+@pytest.mark.parametrize(("fence", "reason"), FENCES.items())
+def test_what_is_said_between_claim_and_gate_withholds_and_is_confirmed(consenting, queued, now, fence, reason):
     worker = Step(now)
     worker.claim()
 
-    withdrawal = Background(lambda: withdraw(consenting, now))
+    withdrawal = Background(lambda: fence(consenting, now))
     wait_until(lambda: is_fenced(consenting))
     worker.gate()
     worker.fill()
@@ -118,17 +148,18 @@ def test_a_withdrawal_between_claim_and_gate_withholds_and_is_confirmed(consenti
     assert withdrawal.result().already_left == ()
     assert worker.left == 0
     queued.refresh_from_db()
-    assert (queued.state, queued.verdict["reasons"]) == (MessageState.WITHHELD, ["consent_withdrawn"])
+    assert (queued.state, queued.verdict["reasons"]) == (MessageState.WITHHELD, [reason])
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_withdrawal_between_gate_and_send_waits_and_names_what_left(consenting, queued, now):
+@pytest.mark.parametrize("fence", FENCES)
+def test_what_is_said_between_gate_and_send_waits_and_names_what_left(consenting, queued, now, fence):
     worker = Step(now)
     worker.claim()
     worker.gate()
     worker.fill()
 
-    withdrawal = Background(lambda: withdraw(consenting, now))
+    withdrawal = Background(lambda: fence(consenting, now))
     wait_until(lambda: is_fenced(consenting))
     time.sleep(0.15)
     assert withdrawal.is_going_on()

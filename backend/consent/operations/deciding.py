@@ -277,7 +277,7 @@ def withdraw_consent(
         status = saying.write(saying.states(), kinds, Deciding.freely()).status
     drained = drain_attempts(
         patient_id=patient_id,
-        purpose=row.slug,
+        purposes=[row.slug],
         channels=wanted,
         lease=timedelta(seconds=settings.ACCORD_LEASE_SECONDS) if patience is None else patience,
     )

@@ -89,20 +89,17 @@ def object_to(
             )
         writing = Writing(clinic_id, patient_id, expression, actor, now)
         writing.write(rows, events, EventKind.OBJECTED)
-    drained = [
-        drain_attempts(
-            patient_id=patient_id,
-            purpose=row.slug,
-            channels=row.channels,
-            lease=timedelta(seconds=settings.ACCORD_LEASE_SECONDS),
-        )
-        for row in rows
-    ]
+    # One wait for all of them: however many purposes there are, the answer comes within a lease.
+    drained = drain_attempts(
+        patient_id=patient_id,
+        purposes=[row.slug for row in rows],
+        lease=timedelta(seconds=settings.ACCORD_LEASE_SECONDS),
+    )
     return Objected(
         id=objection_id,
-        confirmed=all(part.confirmed for part in drained),
-        already_left=tuple(message for part in drained for message in part.already_left),
-        in_doubt=tuple(message for part in drained for message in part.in_doubt),
+        confirmed=drained.confirmed,
+        already_left=drained.already_left,
+        in_doubt=drained.in_doubt,
     )
 
 

@@ -266,9 +266,34 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             need(part)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In bin/test's second round, leave out what the first has run and no database can change."""
+    if not os.environ.get(f"{PREFIX}AGAIN"):
+        return
+    again = [item for item in items if _depends_on_database(item)]
+    left = [item for item in items if not _depends_on_database(item)]
+    items[:] = again
+    config.hook.pytest_deselected(items=left)
+
+
+def _depends_on_database(item: pytest.Item) -> bool:
+    """Does it open the database of the run, or speak of it at all? In doubt, yes."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db"}:
+        return True
+    return _speaks_of_database(item.path)
+
+
+@cache
+def _speaks_of_database(path: Path) -> bool:
+    words = path.read_text(encoding="utf-8")
+    return any(word in words for word in ("connection", "vendor", "DATABASE", "database_url"))
+
+
 def pytest_report_header() -> str:
-    """Which database this run is on."""
-    return f"database: {os.environ.get(f'{PREFIX}DATABASE') or 'sqlite'}"
+    """Which database this run is on, and whether it is bin/test's second round."""
+    again = ", without the tests that need none" if os.environ.get(f"{PREFIX}AGAIN") else ""
+    return f"database: {os.environ.get(f'{PREFIX}DATABASE') or 'sqlite'}{again}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

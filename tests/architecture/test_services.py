@@ -81,3 +81,17 @@ def test_a_suite_on_postgresql_without_postgresql_is_refused(suite):
 
     assert done.returncode != 0
     assert "asks for PostgreSQL" in done.stderr
+
+
+def test_the_second_round_leaves_out_only_what_no_database_can_change(tmp_path):
+    pure, deep, doubtful = (tmp_path / f"test_{name}.py" for name in ("pure", "deep", "doubtful"))
+    pure.write_text("def test_it():\n    pass\n")
+    deep.write_text("import pytest\n\n@pytest.mark.django_db\ndef test_it():\n    pass\n")
+    doubtful.write_text("from django.db import connection\n\ndef test_it():\n    assert connection\n")
+    command = ["pytest", "-q", "--co", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), str(tmp_path)]
+
+    first, again = run(*command), run(*command, ACCORD_TEST_AGAIN="yes")
+
+    assert "3 tests collected" in first.stdout
+    assert "2/3 tests collected (1 deselected)" in again.stdout
+    assert "test_pure" not in again.stdout

@@ -22,12 +22,13 @@ from backend.api.problems import answer
 from backend.api.receipt_documents import as_page, as_pdf
 from backend.api.receipt_words import readable
 from backend.consent.operations import Form, Receipt, issue_receipt
-from backend.consent.queries import receipt_keys
+from backend.consent.queries import events_by_id, receipt_keys
 from backend.consent.standards.dpv import dpv_receipt
 from backend.consent.standards.facts import Json, instant
 from backend.consent.standards.fhir import fhir_bundle
 from backend.consent.standards.jws import public_key
 from backend.consent.standards.kantara import kantara_receipt
+from backend.errors import NotFound
 
 MEDIA: Final[Mapping[Form, str]] = {
     Form.JWS: "application/jose",
@@ -78,9 +79,19 @@ class MyReceipt(MeEndpoint):
     tag = "consent"
 
     @extend_schema(parameters=[FORM], responses=RESPONSES)
-    def get(self, request: Request, event_id: UUID) -> HttpResponseBase:
+    def get(self, request: Request, event_id: UUID, **_path: object) -> HttpResponseBase:
         """What was said and to which words. `event_id` is that of the state or of any event. Issuing is recorded."""
+        event = events_by_id([event_id]).get(event_id)
+        if event is not None:
+            self._refuse_hidden(event.purpose)
         return _answer(self, request, event_id)
+
+    def _refuse_hidden(self, purpose: str) -> None:
+        try:
+            self.refuse_hidden(purpose)
+        except NotFound:
+            # As if there were no such event: not even that the purpose exists is told.
+            raise NotFound from None
 
 
 class PatientReceipt(PatientEndpoint):

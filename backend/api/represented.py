@@ -24,6 +24,7 @@ from backend.api.pages import refuse_unknown
 from backend.api.permissions import RepresentativeOnly
 from backend.api.preferences import MyPreferenceHistory, MyPreferences
 from backend.api.problems import RecordedNotFound
+from backend.api.receipts import MyReceipt
 from backend.audit.actions import Action
 from backend.audit.recording import record, record_refusal
 from backend.consent.operations import Expression
@@ -136,6 +137,14 @@ class RepresentedNotices(RepresentedEndpoint, MyNotices):
 
 class RepresentedConsents(RepresentedEndpoint, MyConsents):
     """The patient's consents: a parent's yes for a child waits for the child's own (Act 78-17, Art. 45)."""
+
+    permission_classes = [RepresentativeOnly]
+    tag = "represented"
+    scope = RepresentationScope.CONSENTS
+
+
+class RepresentedReceipt(RepresentedEndpoint, MyReceipt):
+    """A receipt for who represents the patient, of one purpose on one channel."""
 
     permission_classes = [RepresentativeOnly]
     tag = "represented"

@@ -69,6 +69,11 @@ urlpatterns: list[URLPattern] = [
     path(REPRESENTED, represented.Represented.as_view(), name="represented"),
     path(f"{REPRESENTED}/notices", represented.RepresentedNotices.as_view(), name="represented-notices"),
     path(f"{REPRESENTED}/consents", represented.RepresentedConsents.as_view(), name="represented-consents"),
+    path(
+        f"{REPRESENTED}/consents/<uuid:event_id>/receipt",
+        represented.RepresentedReceipt.as_view(),
+        name="represented-receipt",
+    ),
     path(f"{REPRESENTED}/preferences", represented.RepresentedPreferences.as_view(), name="represented-preferences"),
     path(
         f"{REPRESENTED}/preferences/history",

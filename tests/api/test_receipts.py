@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from django.core.management import call_command
 from fhir.resources.R4B.bundle import Bundle
 from rest_framework.test import APIClient
 
 from backend.accounts.models import Role
+from backend.audit import verifier
 from backend.audit.actions import Action
 from backend.consent.models import ConsentEvent
 from backend.vault.identifiers import new_id
@@ -108,3 +110,22 @@ def test_anybody_reads_the_keys_and_changes_nothing(me: Client, consenting) -> N
     assert {key["kty"], key["crv"], key["alg"]} == {"OKP", "Ed25519"}
     assert signed.count(b".") == 2
     assert stranger.post("/receipts/keys").status_code == 405
+
+
+def test_what_the_api_hands_out_is_checked_by_the_one_file_also_after_the_key_was_replaced(
+    me: Client, consenting, tmp_path, capsys
+) -> None:
+    signed = me.get(mine(consenting)).content
+    call_command("replace_receipt_key")
+    later = me.get(mine(consenting)).content
+    (tmp_path / "keys.json").write_bytes(APIClient().get("/receipts/keys").content)
+
+    def check(receipt: bytes) -> int:
+        (tmp_path / "receipt.jws").write_bytes(receipt)
+        return verifier.main(["--receipt", str(tmp_path / "receipt.jws"), "--jwks", str(tmp_path / "keys.json")])
+
+    assert (check(signed), check(later)) == (0, 0)
+    assert signed.split(b".")[0] != later.split(b".")[0]
+    assert "VALID: the receipt is as it was signed." in capsys.readouterr().out
+    changed = signed.replace(signed.split(b".")[1][:8], b"AAAAAAAA")
+    assert check(changed) == 1

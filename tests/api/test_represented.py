@@ -13,6 +13,7 @@ from backend.messaging.models import Message
 from backend.patients.operations import hide_purposes, set_representation
 from backend.policy.vocabulary import Channel, RepresentationKind, RepresentationScope
 from backend.programmes.operations import plan_programmes
+from backend.vault.identifiers import new_id
 from tests.api.conftest import Client
 from tests.conftest import DAY
 from tests.consent.test_deciding import mother_of
@@ -268,3 +269,25 @@ def test_a_file_that_comes_again_does_not_undo_what_staff_ended(child, mother, d
     assert mother_of(child, now) == mother_id
 
     assert client.get(of(child)).status_code == 403
+
+
+def test_a_representative_gets_the_receipt_of_what_they_may_know_and_of_nothing_else(child, mother, now) -> None:
+    client, mother_id = mother(child)
+    consent(child, purpose=REMINDER, channels=[Channel.SMS], now=now - DAY, representatives=(mother_id,))
+    event = ConsentEvent.objects.filter(patient_id=child.id).latest("number").id
+    path = of(child, f"/consents/{event}/receipt?format=dpv")
+
+    told = client.get(path).json()["dpv:hasRecordOfActivity"][0]["dpv:hasConsentStatus"][0]["dpv:isIndicatedBy"]
+    assert told == ["dpv:DataSubject", {"@id": f"urn:uuid:{mother_id}", "@type": "dpv:ParentOfDataSubject"}]
+
+    hide_purposes(
+        clinic_id=child.clinic_id,
+        patient_id=child.id,
+        representative_id=mother_id,
+        purposes=[REMINDER],
+        actor=child.actor,
+        now=now,
+    )
+    refused, missing = client.get(path), client.get(of(child, f"/consents/{new_id()}/receipt"))
+    assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
+    assert refused.json()["detail"] == missing.json()["detail"]

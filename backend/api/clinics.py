@@ -5,11 +5,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from backend import clock
 from backend.api.endpoints import ClinicEndpoint
-from backend.api.fields import Output, choice_of
+from backend.api.fields import Input, Line, Output, choice_of
 from backend.api.me import ClinicOutput
 from backend.api.pages import refuse_unknown
-from backend.api.permissions import StaffWritesDpoReads
+from backend.api.permissions import DpoOnly, StaffWritesDpoReads
+from backend.consent.operations import note_impact_assessment
 from backend.consent.queries import purposes_of
 from backend.policy.vocabulary import Channel, Nature
 
@@ -24,6 +26,15 @@ class PurposeOutput(Output):
     channels = serializers.ListField(child=choice_of(Channel))
     requires_consent = serializers.BooleanField()
     validity_months = serializers.IntegerField()
+    impact_assessment = serializers.CharField(
+        help_text="Where the impact assessment is, or why none is needed; empty until the officer said."
+    )
+
+
+class AssessmentInput(Input):
+    """Where the impact assessment is, or why none is needed. It names no patient."""
+
+    reference = Line(max_length=200)
 
 
 class ClinicWithPurposesOutput(ClinicOutput):
@@ -46,3 +57,23 @@ class Clinic(ClinicEndpoint):
         own = dict(ClinicOutput(self.clinic).data)
         purposes = PurposeOutput(list(purposes_of(self.clinic.id).values()), many=True).data
         return Response({**own, "id": str(self.clinic.id), "purposes": purposes})
+
+
+class PurposeAssessment(ClinicEndpoint):
+    """The officer's word on the impact of a purpose."""
+
+    permission_classes = [DpoOnly]
+    tag = "clinic"
+
+    @extend_schema(request=AssessmentInput, responses={204: None})
+    def post(self, request: Request, purpose: str, **_path: object) -> Response:
+        """Say where its impact assessment is. Without it no programme starts that rests on health data."""
+        asked = AssessmentInput.read(request)
+        note_impact_assessment(
+            clinic_id=self.clinic.id,
+            purpose=purpose,
+            reference=asked["reference"],
+            actor=self.actor,
+            now=clock.now(),
+        )
+        return Response(status=204)

@@ -221,6 +221,10 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Aucun professionnel de santé n’a encore approuvé cette version.",
         "A health professional has not approved this version yet.",
     ),
+    "purpose_not_assessed": _both(
+        "Le délégué à la protection des données n’a pas encore enregistré l’analyse d’impact de cette finalité.",
+        "The data protection officer has not noted the impact assessment of this purpose yet.",
+    ),
     "not_a_health_professional": _both(
         "Seul un professionnel de santé de cet établissement peut approuver un programme.",
         "Only a health professional of this clinic can approve a programme.",

@@ -92,6 +92,7 @@ urlpatterns: list[URLPattern] = [
         name="represented-message-why",
     ),
     path(CLINIC, clinics.Clinic.as_view(), name="clinic"),
+    path(f"{CLINIC}/purposes/<slug:purpose>/assess", clinics.PurposeAssessment.as_view(), name="purpose-assess"),
     path(f"{CLINIC}/patients", patients.Patients.as_view(), name="patients"),
     path(f"{CLINIC}/patients/search", patients.PatientSearch.as_view(), name="patients-search"),
     path(PATIENT, patients.Patient.as_view(), name="patient"),

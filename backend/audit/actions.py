@@ -343,6 +343,13 @@ class Action(Enum):
         "purpose.defined", "purpose", "The purpose {purpose} was defined.", "La finalité {purpose} a été définie.",
         purpose=C, nature=C,
     )  # fmt: skip
+    PURPOSE_ASSESSED = _spec(
+        "purpose.assessed",
+        "purpose",
+        "The impact assessment of the purpose {purpose} was noted.",
+        "L’analyse d’impact de la finalité {purpose} a été enregistrée.",
+        purpose=C,
+    )
     PURPOSE_BASIS_CORRECTED = _spec(
         "purpose.basis_corrected",
         "purpose",

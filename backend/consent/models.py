@@ -34,6 +34,8 @@ class Purpose(Guarded):
     nature = models.CharField(max_length=20, choices=[(nature.value, nature.value) for nature in Nature])
     legal_basis = models.CharField(max_length=20, choices=[(basis.value, basis.value) for basis in LegalBasis])
     health_data_condition = models.CharField(max_length=20, blank=True)
+    # Where the impact assessment is, or why none is needed: the officer's words (GDPR Art. 35).
+    impact_assessment = models.CharField(max_length=200, blank=True)
     channels = models.JSONField(default=list)
     names = models.JSONField(default=dict)
     statements = models.JSONField(default=dict)

@@ -36,6 +36,8 @@ class PurposeRow:
     statements: dict[str, str]
     requires_consent: bool
     validity_months: int
+    rests_on_health_data: bool = False
+    impact_assessment: str = ""
 
     @property
     def facts(self) -> PurposeFacts:
@@ -46,6 +48,11 @@ class PurposeRow:
             requires_consent=self.requires_consent,
             channels=frozenset(self.channels),
         )
+
+    @property
+    def is_assessed(self) -> bool:
+        """What rests on health data waits for an impact assessment (GDPR Art. 35)."""
+        return not self.rests_on_health_data or bool(self.impact_assessment)
 
     def name(self, language: Language) -> str:
         """How people call it."""
@@ -315,6 +322,8 @@ def _purpose(row: Purpose) -> PurposeRow:
         statements=dict(row.statements),
         requires_consent=row.requires_consent,
         validity_months=row.validity_months,
+        rests_on_health_data=bool(row.health_data_condition),
+        impact_assessment=row.impact_assessment,
     )
 
 

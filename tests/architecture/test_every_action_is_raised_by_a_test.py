@@ -40,6 +40,7 @@ from backend.consent.operations import (
     give_consent,
     invalidate_consents,
     note_asked,
+    note_impact_assessment,
     note_notice_served,
     object_to,
     publish_draft,
@@ -412,6 +413,9 @@ PROVOKED = {
     Action.PATIENT_RESTRICTION_LIFTED: let_go_on,
     Action.NOTICE_DRAFTED: draft,
     Action.NOTICE_APPROVED: approve,
+    Action.PURPOSE_ASSESSED: lambda stage: note_impact_assessment(
+        **stage.of_clinic, purpose=REMINDER, reference="DPIA 2026-1"
+    ),
     Action.NOTICE_SERVED: lambda stage: note_notice_served(
         **stage.of_patient, version=1, language=Language.FRENCH, surface={"screen": "choices"}
     ),

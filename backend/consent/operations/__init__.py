@@ -37,7 +37,7 @@ from backend.consent.operations.notices import (
     publish_notice,
 )
 from backend.consent.operations.objecting import Objected, object_to, take_back_objection
-from backend.consent.operations.publishing import correct_legal_bases, define_purpose
+from backend.consent.operations.publishing import correct_legal_bases, define_purpose, note_impact_assessment
 from backend.consent.operations.rebuilding import Rebuilt, rebuild_states, rebuild_states_of_an_earlier_version
 from backend.consent.operations.receipts import Form, Receipt, issue_receipt, replace_receipt_key
 
@@ -75,6 +75,7 @@ __all__ = [
     "invalidate_consents",
     "issue_receipt",
     "note_asked",
+    "note_impact_assessment",
     "note_notice_served",
     "object_to",
     "publish_draft",

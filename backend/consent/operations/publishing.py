@@ -10,6 +10,7 @@ from backend.audit.actors import Actor
 from backend.audit.recording import Draft, record, record_many
 from backend.clinics.slugs import checked_slug
 from backend.consent.models import Purpose
+from backend.consent.queries import get_purpose
 from backend.errors import DomainError, InvalidInput
 from backend.policy.vocabulary import Channel, Language, LegalBasis, Nature
 from backend.vault.identifiers import new_id
@@ -67,6 +68,19 @@ def define_purpose(
             rank=rank,
         )
     return purpose_id
+
+
+def note_impact_assessment(*, clinic_id: UUID, purpose: str, reference: str, actor: Actor, now: datetime) -> None:
+    """Say where the impact assessment of a purpose is, or why none is needed; said again, the newest stands.
+
+    What rests on health data is not started without it (GDPR Art. 35). The reference is the officer's own text, and
+    names no patient. Raises InvalidInput, NotFound.
+    """
+    if not reference.strip():
+        raise InvalidInput("Say where the assessment is, or why none is needed.", field="reference")
+    row = get_purpose(clinic_id=clinic_id, slug=purpose)
+    with record(Action.PURPOSE_ASSESSED, by=actor, now=now, clinic_id=clinic_id, purpose=row.slug):
+        Purpose.objects.filter(id=row.id).update(impact_assessment=reference.strip())
 
 
 def correct_legal_bases(*, actor: Actor, now: datetime) -> int:

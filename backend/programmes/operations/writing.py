@@ -11,7 +11,7 @@ from backend.audit.leaf import canonical_json
 from backend.audit.recording import record
 from backend.clinics.queries import find_membership
 from backend.clinics.slugs import checked_slug
-from backend.consent.queries import get_purpose
+from backend.consent.queries import get_purpose, purposes_by_id
 from backend.errors import DomainError, InvalidInput, NotFound
 from backend.messaging.queries import latest_templates
 from backend.policy.vocabulary import Language
@@ -32,6 +32,13 @@ class NotApproved(DomainError):
 
     code = "programme_not_approved"
     sentence = "A health professional has not approved this version yet."
+
+
+class NotAssessed(DomainError):
+    """What rests on health data starts only once its impact was assessed (GDPR Art. 35)."""
+
+    code = "purpose_not_assessed"
+    sentence = "The data protection officer has not noted the impact assessment of this purpose yet."
 
 
 class NotAHealthProfessional(DomainError):
@@ -116,12 +123,14 @@ def approve_programme(
 
 
 def start_programme(*, clinic_id: UUID, programme_id: UUID, actor: Actor, now: datetime) -> None:
-    """Start sending, from now on. Raises NotApproved."""
+    """Start sending, from now on. Raises NotApproved, NotAssessed."""
     programme = _found(clinic_id, programme_id)
     with record(Action.PROGRAMME_STARTED, by=actor, now=now, clinic_id=clinic_id, programme=programme.slug):
         row = _locked(clinic_id, programme_id)
         if not Approval.objects.filter(version__programme=row, version__number=row.version).exists():
             raise NotApproved
+        if not purposes_by_id([row.purpose_id])[row.purpose_id].is_assessed:
+            raise NotAssessed
         row.state, row.started_at = ProgrammeState.RUNNING, row.started_at or now
         row.save(update_fields=["state", "started_at"])
 

@@ -12,10 +12,10 @@ from backend.audit import verifier
 from backend.audit.actors import system_actor
 from backend.audit.bundle.archive import Archive
 from backend.audit.bundle.exporting import export_log
-from backend.audit.notes import SigningKey
+from backend.audit.notes import NoteRefused, SigningKey
 from backend.consent.export.selection import Form
 from tests.conftest import DAY
-from tests.factories.exports import exported
+from tests.factories.exports import Export, exported
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +89,20 @@ def test_a_row_that_was_taken_out_a_file_left_out_or_added_is_found(export, veri
 
     for change in (take_out, lambda contents: contents.pop("events.csv"), lambda contents: contents.update(more=b"")):
         assert verified(rewritten(export, change))[0] == 1
+
+
+def test_a_manifest_that_the_named_key_did_not_sign_is_found(export, verified):
+    """Signed anew with another key, and edited under the old signature."""
+    origin = export.facts()["origin"][0]
+    signed_anew = rewritten(export, lambda _contents: None, sign=SigningKey(origin, b"\1" * 32))
+    manifest = export.zip.read("manifest")
+    edited = export.data.replace(manifest, manifest.replace(b"patient any", b"patient all"))
+
+    code, report = verified(signed_anew)
+    assert (code, [one["code"] for one in report["findings"]]) == (1, ["manifest_signature"])
+    assert verified(edited)[0] == 1
+    with pytest.raises(NoteRefused):
+        Export(signed_anew).facts()
 
 
 def test_another_key_does_not_pass_for_the_logs(export, northgate, now, verified, tmp_path):

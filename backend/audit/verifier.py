@@ -61,6 +61,8 @@ MOST_MEMBERS_WITHOUT_ZIP64: Final = 2**16 - 1
 LONG_LOG: Final = 50_000
 SHOWN_FINDINGS: Final = 20
 EXPORT_FORM: Final = "accord-consent-export/v1"
+EXPORT_HEAD: Final = ("about", "policy", "checkpoint", "entry", "proof")
+EXPORT_ACTION: Final = "consent.exported"
 
 _ID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _ORIGIN: Final = rf"accord/audit/{_ID}"
@@ -2004,10 +2006,10 @@ def verify_export(archive: Archive, asked: Question, report: Report) -> None:
     archive.open_directory()
     members = list(archive.members())
     names = [member.name for member in members]
-    if names[:3] != ["about", "policy", "checkpoint"] or names[-1] != "manifest" or len(set(names)) != len(names):
+    if names[: len(EXPORT_HEAD)] != list(EXPORT_HEAD) or names[-1] != "manifest" or len(set(names)) != len(names):
         raise Broken("members", "The archive does not hold what an export of consents holds, in its order.")
     small = dict(zip(names, members, strict=True))
-    if any(small[name].size > MOST_NOTE_BYTES for name in ("about", "policy", "checkpoint", "manifest")):
+    if any(small[name].size > MOST_NOTE_BYTES for name in (*EXPORT_HEAD, "manifest")):
         raise Broken("members", "The archive does not hold what an export of consents holds: something is too large.")
     if archive.whole(small["about"]) != f"{EXPORT_FORM}\n".encode():
         raise Broken("members", "This export has a form that this verifier does not know.")
@@ -2035,6 +2037,7 @@ def verify_export(archive: Archive, asked: Question, report: Report) -> None:
             "that you kept (--checkpoint): it is signed with the same key."
         )
     report.export = _read_manifest(manifest, log, report)
+    _look_for_entry(archive.whole(small["entry"]), archive.whole(small["proof"]), contents.checkpoint, report)
     _hold_files_against(archive, members[:-1], report.export, report)
 
 
@@ -2059,6 +2062,43 @@ def _read_manifest(manifest: Note, log: NoteKey, report: Report) -> Export:
     found = re.search(rf"^clinic ({_ID})$", "\n".join(export.facts), re.MULTILINE)
     report.clinic = found[1] if found else None
     return export
+
+
+def _look_for_entry(leaf: bytes, proof: bytes, checkpoint: Checkpoint, report: Report) -> None:
+    """The entry about this export has to be that of this clinic, and in the log that was signed."""
+    facts = report.export.facts if report.export is not None else []
+    if _header_problem(leaf, report.clinic or "") or f"entry {entry_id(leaf)}" not in facts:
+        report.add("entry", "The entry that is in the export is not the one about it.")
+    elif f'"a":"{EXPORT_ACTION}"'.encode() not in leaf[:600]:
+        report.add("entry", "The entry that is in the export is not about an export of consents.")
+    found = re.fullmatch(rf"index ({_NUMBER})\n((?:{_ROOT}\n)*)".encode(), proof)
+    if not found:
+        raise Broken("proof", "The proof is none.")
+    try:
+        path = [strict_base64(line) for line in found[2].decode().split()]
+        root = root_by_proof(leaf_hash(leaf), int(found[1]), checkpoint.size, path)
+    except Malformed as error:
+        raise Broken("proof", f"The proof can not be read: it is {error}.") from error
+    if root != checkpoint.root:
+        report.add("proof", "The entry about this export is not in the log that was signed.")
+
+
+def root_by_proof(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
+    """To which root a proof of inclusion leads (RFC 9162, 2.1.3.2); None where it is not as long as it has to be."""
+    if index >= size:
+        return None
+    place, last, root = index, size - 1, leaf
+    for sibling in path:
+        if last == 0:
+            return None
+        if place & 1 or place == last:
+            root = node_hash(sibling, root)
+            while place and not place & 1:
+                place, last = place >> 1, last >> 1
+        else:
+            root = node_hash(root, sibling)
+        place, last = place >> 1, last >> 1
+    return root if last == 0 else None
 
 
 def _hold_files_against(archive: Archive, members: Sequence[Member], export: Export, report: Report) -> None:
@@ -2470,7 +2510,7 @@ def _message_sentences(messages: Messages) -> Iterator[str]:
 
 def _verdict(report: Report) -> str:
     if report.valid and report.export is not None:
-        return f"VALID: all {len(report.export.files)} files are as they were signed."
+        return f"VALID: all {len(report.export.files)} files are as they were signed; the log holds the entry."
     if report.valid:
         kept = max((pin.checkpoint.size for pin in report.pins if pin.checkpoint.origin == report.origin), default=0)
         since = f" The first {kept} are those that were there when a kept checkpoint was signed." if kept else ""

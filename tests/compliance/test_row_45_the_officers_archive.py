@@ -37,6 +37,8 @@ def test_consents_notices_and_what_became_of_them_are_in_it_in_every_form(export
         "about",
         "policy",
         "checkpoint",
+        "entry",
+        "proof",
         "notices/1-en.json",
         "notices/1-fr.json",
         "consents.csv",

@@ -1,5 +1,6 @@
 """Exports the consents of a clinic, and everything that happened to them, as one signed archive."""
 
+from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from zoneinfo import ZoneInfo
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
 from backend.audit.bundle.archive import Archive
-from backend.audit.bundle.exporting import policy_of, signed_log
+from backend.audit.bundle.exporting import SignedLog, policy_of, signed_log
+from backend.audit.models import AuditEntry
 from backend.audit.recording import Entry, microseconds, record
-from backend.audit.sequencing import require_inclusion
+from backend.audit.sequencing import Place, require_inclusion
 from backend.audit.snapshots import one_snapshot
+from backend.audit.tree import StoredTree
 from backend.clinics.queries import get_clinic
 from backend.consent.export.columns import Notices, Writing, notice_file
 from backend.consent.export.reading import consents_in_pages
@@ -58,7 +61,7 @@ def export_consents(
     clinic = get_clinic(clinic_id)
     purposes = _purposes(clinic_id, selection)
     entry = _recorded(clinic_id, selection, forms, actor=actor, now=now)
-    require_inclusion(entry.id, now=now)
+    place = require_inclusion(entry.id, now=now)
     with one_snapshot(), Archive(file, form=FORM) as archive, ExitStack() as stack:
         log = signed_log(clinic_id)
         writing = Writing(language, ZoneInfo(clinic.time_zone), Notices.of(notices_by_id(clinic_id)))
@@ -81,6 +84,8 @@ def export_consents(
         archive.add("about", f"{FORM}\n".encode())
         archive.add("policy", policy_of(log))
         archive.add("checkpoint", log.note.encode())
+        archive.add("entry", bytes(AuditEntry.objects.values_list("leaf", flat=True).get(id=entry.id)))
+        archive.add("proof", _proof(log, place))
         for notice in writing.notices.by_id.values():
             archive.add(notice_file(notice), notice.shown)
         rows: dict[str, int] = {}
@@ -135,6 +140,12 @@ def _outputs(forms: Collection[Form], writing: Writing, *, made_at: datetime) ->
         yield FhirOutput()
     if Form.DPV in forms:
         yield DpvOutput()
+
+
+def _proof(log: SignedLog, place: Place) -> bytes:
+    """Where the entry stands, and the hashes that lead from it to the root of the checkpoint (RFC 6962, 2.1.1)."""
+    hashes = StoredTree(log.id, using=log.using).inclusion_proof(place.index, log.size)
+    return "".join([f"index {place.index}\n", *(f"{b64encode(one).decode()}\n" for one in hashes)]).encode()
 
 
 def _facts(

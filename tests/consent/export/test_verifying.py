@@ -12,6 +12,8 @@ from backend.audit import verifier
 from backend.audit.actors import system_actor
 from backend.audit.bundle.archive import Archive
 from backend.audit.bundle.exporting import export_log
+from backend.audit.growing import log_key
+from backend.audit.merkle import inclusion_proof, leaf_hash, root
 from backend.audit.notes import NoteRefused, SigningKey
 from backend.consent.export.selection import Form
 from tests.conftest import DAY
@@ -103,6 +105,43 @@ def test_a_manifest_that_the_named_key_did_not_sign_is_found(export, verified):
     assert verified(edited)[0] == 1
     with pytest.raises(NoteRefused):
         Export(signed_anew).facts()
+
+
+def test_an_export_that_the_log_does_not_hold_is_found(export, northgate, now, verified):
+    """Signed by whoever has the log's key, with an entry or a proof that are another's, or none."""
+    origin = export.facts()["origin"][0]
+    key = log_key(origin)
+    other = exported(northgate.id, now=now)
+    index, _, hashes = export.zip.read("proof").partition(b"\n")
+
+    def sealed(**contents):
+        return rewritten(export, lambda all_of_it: all_of_it.update(contents), sign=key)
+
+    assert verified(sealed())[0] == 0
+    for wrong in (
+        {
+            "entry": other.zip.read("entry"),
+            "proof": other.zip.read("proof"),
+            "checkpoint": other.zip.read("checkpoint"),
+        },
+        {"entry": export.zip.read("entry")[:-1] + b"\0"},
+        {"proof": index + b"\n" + hashes.partition(b"\n")[2]},
+        {"proof": b"index 0\n" + hashes},
+        {"proof": b""},
+    ):
+        assert verified(sealed(**wrong))[0] == 1, wrong
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 100])
+def test_a_proof_of_inclusion_leads_to_the_root_from_every_place_and_from_no_other(size):
+    leaves = [leaf_hash(bytes([number])) for number in range(size)]
+    whole = root(leaves)
+    for index, leaf in enumerate(leaves):
+        path = inclusion_proof(leaves, index)
+        assert verifier.root_by_proof(leaf, index, size, path) == whole
+        assert verifier.root_by_proof(leaf, index, size, [*path, whole]) is None
+        assert size == 1 or verifier.root_by_proof(leaf, index, size, path[:-1]) is None
+        assert size == 1 or verifier.root_by_proof(leaf, (index + 1) % size, size, path) != whole
 
 
 def test_another_key_does_not_pass_for_the_logs(export, northgate, now, verified, tmp_path):

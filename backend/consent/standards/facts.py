@@ -151,6 +151,8 @@ class RecordedEvent:
             "notice_sha256": "" if self.words is None else self.words.sha256,
             "spoken_by": [str(one.representative_id or "patient") for one in self.spoken_by],
             "written_by": self.written_by.value,
+            "about": None if self.about is None else str(self.about),
+            "reason": self.reason,
         }
         return hashlib.sha256(canonical_json(told)).hexdigest()
 

@@ -5,6 +5,7 @@ shapes, the official schema types, fhircraft invariants (FHIRPath), and the publ
 import copy
 import json
 import warnings
+from dataclasses import replace
 from itertools import chain
 
 import jsonschema_rs
@@ -13,10 +14,11 @@ import pytest
 from fhir.resources.R4B.consent import Consent
 from fhir.resources.R4B.provenance import Provenance
 
+from backend.consent.standards.facts import Writer
 from backend.consent.standards.fhir import fhir_consent, fhir_consents, fhir_provenance
-from backend.policy.vocabulary import ConsentStatus, EventKind
+from backend.policy.vocabulary import ConsentStatus, EventKind, Method
 from tests.consent.standards import pcf
-from tests.consent.standards.cases import PATIENT, event, every_case, record
+from tests.consent.standards.cases import AT, DAY, PATIENT, TOGETHER, WORDS, event, every_case, record
 
 # Of all that fhircraft warns of: a narrative would repeat what is there.
 NO_NARRATIVE = "dom-6"
@@ -279,8 +281,27 @@ def test_every_code_is_published_and_called_so(consents, provenances, third_part
     ].keys()
 
 
-def test_the_hash_of_an_event_changes_with_what_was_said():
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"id": PATIENT},
+        {"number": 2},
+        {"kind": EventKind.RENEWED},
+        {"method": Method.VERBAL},
+        {"occurred_at": AT - DAY},
+        {"recorded_at": AT + DAY},
+        {"valid_until": None},
+        {"words": None},
+        {"words": replace(WORDS, sha256="cd" * 32)},
+        {"spoken_by": TOGETHER},
+        {"written_by": Writer.STAFF},
+        {"about": PATIENT},
+        {"reason": "form_unreadable"},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_the_hash_of_an_event_changes_with_everything_it_says(changed):
     one = event(1, EventKind.GIVEN)
 
-    assert one.sha256 != event(1, EventKind.REFUSED).sha256
     assert one.sha256 == event(1, EventKind.GIVEN).sha256
+    assert one.sha256 != replace(one, **changed).sha256

@@ -1,5 +1,6 @@
 """Who the token stands for, where they can be reached, and their devices."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +28,8 @@ from backend.patients.operations import (
     verify_contact_point,
 )
 from backend.patients.queries import ContactPointRow, contact_points_of, reveal_contact_values, reveal_profiles
-from backend.policy.vocabulary import ContactStatus, Language
+from backend.patients.suppression import Suppressed, suppressed_points
+from backend.policy.vocabulary import Channel, ContactStatus, Language
 
 DEVICE_PREFIXES = ("fid", "token")
 LONGEST_TOKEN = 4000
@@ -66,6 +68,10 @@ class ContactPointOutput(Output):
     reason = serializers.CharField(help_text="Why it can not be used; empty otherwise.")
     how = serializers.CharField(help_text="How it was checked; empty otherwise.")
     takes_sms = serializers.BooleanField()
+    suppressed = serializers.ListField(
+        child=choice_of(Channel),
+        help_text="Channels on which nothing a clinic wants to say goes there, whoever's it is; empty where none is.",
+    )
     representative = serializers.UUIDField(allow_null=True, help_text="Whose it is, where it is not the patient's own.")
 
 
@@ -170,7 +176,7 @@ class MyContactPoints(MeEndpoint):
             reason="contact_points",
         ) as entry:
             values = reveal_contact_values([point.id for point in points], entry=entry)
-        return page([contact_point_on_the_wire(point, values[point.id]) for point in points])
+        return page(contact_points_on_the_wire(points, values))
 
     @extend_schema(request=NewContactPointInput, responses={201: StandingOutput})
     @idempotent
@@ -287,8 +293,13 @@ def addresses_of(patient_id: UUID) -> list[ContactPointRow]:
     return [point for point in contact_points_of([patient_id])[patient_id] if point.kind is not ContactKind.PUSH]
 
 
-def contact_point_on_the_wire(point: ContactPointRow, value: str) -> dict[str, Any]:
-    """A contact point with its revealed value, as it is answered."""
+def contact_points_on_the_wire(points: list[ContactPointRow], values: dict[UUID, str]) -> list[dict[str, Any]]:
+    """Contact points with their revealed values, as they are answered."""
+    suppressed = suppressed_points(point.id for point in points)
+    return [_contact_point(point, values[point.id], suppressed.get(point.id, ())) for point in points]
+
+
+def _contact_point(point: ContactPointRow, value: str, suppressed: Sequence[Suppressed]) -> dict[str, Any]:
     shown = {
         "id": point.id,
         "kind": point.kind,
@@ -297,6 +308,7 @@ def contact_point_on_the_wire(point: ContactPointRow, value: str) -> dict[str, A
         "reason": point.reason,
         "how": point.how,
         "takes_sms": point.takes_sms,
+        "suppressed": sorted({one.channel for one in suppressed}),
         "representative": point.representative_id,
     }
     return dict(ContactPointOutput(shown).data)

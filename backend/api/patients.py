@@ -16,7 +16,7 @@ from backend.api.endpoints import ClinicEndpoint, PatientEndpoint, page
 from backend.api.fields import Choice, Day, Id, Input, Line, Moment, Output, choice_of
 from backend.api.idempotency import idempotent
 from backend.api.languages import said
-from backend.api.me import ContactPointsPage, StandingOutput, addresses_of, contact_point_on_the_wire
+from backend.api.me import ContactPointsPage, StandingOutput, addresses_of, contact_points_on_the_wire
 from backend.api.pages import next_page, read_cursor, read_id, read_limit, read_words, refuse_unknown
 from backend.api.permissions import StaffOnly, StaffWritesDpoReads
 from backend.api.queries import find_occasion_by_source, occasions_of, reference_to
@@ -325,7 +325,7 @@ class PatientContactPoints(PatientEndpoint):
             reason="contact_points",
         ) as entry:
             values = reveal_contact_values([point.id for point in points], entry=entry)
-        return page([contact_point_on_the_wire(point, values[point.id]) for point in points])
+        return page(contact_points_on_the_wire(points, values))
 
 
 class ContactPointAttest(PatientEndpoint):

@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from backend.patients.models import OccasionKind
+from backend.patients.suppression import Lifting
 from backend.policy.contact import Remedy
 from backend.policy.vocabulary import (
     Channel,
@@ -73,6 +74,7 @@ REPRESENTATION_SCOPE: Final = _choices(RepresentationScope)
 ASKING_KIND: Final = _choices([EventKind.REQUESTED, EventKind.DEFERRED])
 RESTRICTION_GROUND: Final = _choices(RestrictionGround)
 LIFTING_REASON: Final = _choices(LiftingReason)
+SUPPRESSION_LIFTING_REASON: Final = _choices(Lifting)
 MATERIALITY: Final = _choices(Materiality)
 CONSENT_STATE: Final = _choices(ConsentStatus)
 MESSAGE_STATE: Final = _choices(MessageState)

@@ -23,6 +23,7 @@ from backend.api import (
     representing,
     requests_for_consent,
     stops,
+    suppressing,
     templates,
 )
 
@@ -171,6 +172,11 @@ urlpatterns: list[URLPattern] = [
         f"{PATIENT}/contact-points/<uuid:contact_point_id>/attest",
         patients.ContactPointAttest.as_view(),
         name="patient-contact-point-attest",
+    ),
+    path(
+        f"{PATIENT}/contact-points/<uuid:contact_point_id>/suppression-lifted",
+        suppressing.SuppressionLifted.as_view(),
+        name="patient-suppression-lifted",
     ),
     path(f"{CLINIC}/occasions", patients.Occasions.as_view(), name="occasions"),
     path(f"{CLINIC}/fhir", fhir.FhirImport.as_view(), name="fhir"),

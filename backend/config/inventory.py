@@ -57,6 +57,7 @@ REASONS: Final[dict[str, dict[str, str]]] = {
         "confirmed_at": TIME,
         "code_digest": "keyed hash of a one-time code",
         "code_expires_at": TIME,
+        "code_asked_at": TIME,
         "code_tries": "wrong tries are counted",
         "rank": "order among a patient's own",
         "representative": ID,

@@ -368,6 +368,7 @@ SPECTACULAR_SETTINGS = {
         "RepresentationScope": "backend.api.schema.REPRESENTATION_SCOPE",
         "AskingKind": "backend.api.schema.ASKING_KIND",
         "LiftingReason": "backend.api.schema.LIFTING_REASON",
+        "SuppressionLiftingReason": "backend.api.schema.SUPPRESSION_LIFTING_REASON",
         "Materiality": "backend.api.schema.MATERIALITY",
         "ConsentState": "backend.api.schema.CONSENT_STATE",
         "MessageState": "backend.api.schema.MESSAGE_STATE",

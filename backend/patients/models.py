@@ -183,6 +183,8 @@ class ContactPoint(OfPatient):
     confirmed_at = models.DateTimeField(null=True)
     code = SealedField(null=True)
     code_digest = models.BinaryField(null=True)
+    # Kept after the code was typed: the next one may have to wait for a day.
+    code_asked_at = models.DateTimeField(null=True)
     code_expires_at = models.DateTimeField(null=True)
     code_tries = models.PositiveSmallIntegerField(default=0)
     rank = models.PositiveSmallIntegerField(default=0)

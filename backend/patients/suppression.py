@@ -19,7 +19,7 @@ from backend.audit.recording import Draft, record
 from backend.errors import DomainError, NotFound
 from backend.patients.entries import record_about_patients
 from backend.patients.models import ContactKind, ContactPoint, SuppressedBy, SuppressionEntry
-from backend.policy.vocabulary import Channel
+from backend.policy.vocabulary import Channel, ContactStatus
 from backend.vault.blind import Indexed, blind_index
 from backend.vault.identifiers import new_id
 
@@ -184,7 +184,7 @@ def lift_suppression(
 def lift_for_consent(
     *, clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, channel: Channel, actor: Actor, now: datetime
 ) -> None:
-    """Take an address off the list because its owner said yes anew; `consent` calls this once it has seen the proof.
+    """Take an address off the list because its owner said yes anew, themselves, after it was verified once more.
 
     Raises NotFound where the address is not on the list.
     """
@@ -196,6 +196,37 @@ def lift_for_consent(
         reason="new_consent",
         actor=actor,
         now=now,
+    )
+
+
+def liftable_points(*, patient_id: UUID, channel: Channel) -> tuple[UUID, ...]:
+    """A patient's own addresses that a new yes takes off the list: verified by a code since, and nobody else's too.
+
+    What was verified before does not count: whoever sent STOP since may be the next owner of the number.
+    """
+    rows = ContactPoint.objects.filter(
+        patient_id=patient_id,
+        ended_at=None,
+        representative=None,
+        status=ContactStatus.VERIFIED,
+        kind__in=[kind for kind, channels in CHANNELS_OF.items() if channel in channels],
+    )
+    verified = {row.id: row for row in rows.defer("value", "code")}
+    return tuple(
+        sorted(
+            point_id
+            for point_id, found in suppressed_points(verified).items()
+            for one in found
+            if one.channel is channel
+            and (at := verified[point_id].confirmed_at) is not None
+            and at >= one.since
+            and owners_of_address(
+                ContactKind(verified[point_id].kind),
+                bytes(verified[point_id].value_index),
+                clinic_id=verified[point_id].clinic_id,
+            )
+            == (patient_id,)
+        )
     )
 
 

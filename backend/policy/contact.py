@@ -18,7 +18,7 @@ from uuid import UUID
 from backend.policy.timing import local_instant, zone_named
 from backend.policy.vocabulary import Channel, ConsentStatus, ContactStatus, Decided, Nature, Reason
 
-RULES_VERSION = "contact-2"
+RULES_VERSION = "contact-3"
 """Stored with every verdict; raised whenever the same facts could be decided otherwise."""
 
 EVERY_PURPOSE = "*"
@@ -510,8 +510,11 @@ def representative_may_know(facts: ContactFacts) -> Reason | None:
 
 
 def address_is_not_suppressed(facts: ContactFacts) -> Reason | None:
-    """Nothing is sent to an address whose owner complained, sent STOP to us, or is somebody else."""
-    return Reason.SUPPRESSED if facts.contact_point.suppressed else None
+    """Nothing that a clinic wants to say goes to an address whose owner complained, sent STOP, or is somebody else.
+
+    A code that somebody asked for goes there: without it nobody could come back (docs/decisions/0013).
+    """
+    return Reason.SUPPRESSED if facts.contact_point.suppressed and not facts.on_closed_list else None
 
 
 def address_exists(facts: ContactFacts) -> Reason | None:

@@ -224,7 +224,7 @@ def test_a_sign_in_code_that_was_asked_for_is_not_held_back() -> None:
         consents=(),
         restricted=True,
         objections=frozenset({"*"}),
-        contact_point=ContactPointFacts(status=ContactStatus.UNVERIFIED),
+        contact_point=ContactPointFacts(status=ContactStatus.UNVERIFIED, suppressed=True),
         preference=PreferenceFacts(
             purposes_off=frozenset({SIGN_IN_CODE.slug}),
             channels_off=frozenset({Channel.SMS}),
@@ -246,7 +246,6 @@ def test_a_sign_in_code_that_was_asked_for_is_not_held_back() -> None:
         {"erased": True},
         {"contact_point": ContactPointFacts(status=None)},
         {"contact_point": ContactPointFacts(status=ContactStatus.UNUSABLE)},
-        {"contact_point": ContactPointFacts(status=ContactStatus.VERIFIED, suppressed=True)},
         {"expires_at": NOW - HOUR},
         {"template_exists": False},
     ],

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from dateutil.relativedelta import relativedelta
 from django.conf import settings
+from django.db import transaction
 
 from backend.attempts.operations import drain_attempts
 from backend.audit.actions import Action
@@ -28,6 +29,7 @@ from backend.consent.operations.standing import apply_event
 from backend.consent.queries import NoticeRow, PurposeRow, get_notice, get_purpose, is_objected, latest_notices
 from backend.errors import InvalidInput
 from backend.patients.queries import lock_patient, require_patient
+from backend.patients.suppression import lift_for_consent, liftable_points
 from backend.policy.vocabulary import Channel, ConsentStatus, Decision, EventKind, Language, LegalBasis, Method
 from backend.vault.identifiers import new_id
 
@@ -46,6 +48,8 @@ ACTION_OF: Final = {
 RENEWS: Final = frozenset({ConsentStatus.GIVEN, ConsentStatus.EXPIRED, ConsentStatus.RECONSENT_REQUIRED})
 
 
+SAID_THEMSELVES: Final = frozenset({Method.APP, Method.DOUBLE_OPT_IN})
+"""Here nobody stands between the patient and what is recorded."""
 MOST_TRIES: Final = 5
 
 
@@ -332,8 +336,11 @@ def _say(
     kinds = saying.kinds(saying.states(), Deciding.freely())
     for _again in range(MOST_TRIES):
         try:
-            with record_many(saying.drafts(kinds), by=actor, now=now) as entry:
-                said = _say_behind_the_lock(saying, kinds, entry)
+            with transaction.atomic():
+                with record_many(saying.drafts(kinds), by=actor, now=now) as entry:
+                    said = _say_behind_the_lock(saying, kinds, entry)
+                if said.status is ConsentStatus.GIVEN and expression.method in SAID_THEMSELVES:
+                    _lift_suppressions(saying)
         except _OtherThanPlanned as other:
             # The entry names the kind of event, and only behind it can be told which one it is.
             kinds = other.kinds
@@ -346,6 +353,22 @@ class _OtherThanPlanned(Exception):
     def __init__(self, kinds: dict[Channel, EventKind]) -> None:
         super().__init__()
         self.kinds = kinds
+
+
+def _lift_suppressions(saying: _Saying) -> None:
+    """Who says yes themselves, to an address that they verified since they stopped everything there, is back."""
+    if not saying.expression.by_patient:
+        return
+    for channel in saying.events:
+        for point_id in liftable_points(patient_id=saying.patient_id, channel=channel):
+            lift_for_consent(
+                clinic_id=saying.clinic_id,
+                patient_id=saying.patient_id,
+                contact_point_id=point_id,
+                channel=channel,
+                actor=saying.actor,
+                now=saying.now,
+            )
 
 
 def _say_behind_the_lock(saying: _Saying, kinds: Mapping[Channel, EventKind], entry: Entry) -> Said:

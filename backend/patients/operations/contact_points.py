@@ -18,6 +18,7 @@ from backend.patients.entries import record_about_patients
 from backend.patients.models import ContactKind, ContactPoint, OfClinic
 from backend.patients.queries import require_patient
 from backend.patients.sources.telecoms import normalise_email, normalise_phone
+from backend.patients.suppression import suppressed_points
 from backend.policy.vocabulary import ContactStatus
 from backend.vault.blind import Indexed, blind_index
 from backend.vault.identifiers import new_id
@@ -26,6 +27,8 @@ CODE_DIGITS: Final = 6
 CODE_LIFE: Final = timedelta(minutes=15)
 CODE_TRIES: Final = 5
 CODE_PAUSE: Final = timedelta(seconds=30)
+SUPPRESSED_PAUSE: Final = timedelta(days=1)
+"""Between two codes to an address whose owner stopped everything there: whoever types it in may be somebody else."""
 SIGN_INS_AT_ONCE: Final = 3
 HOWS: Final = frozenset(
     {"seen_in_person", "called_back", "identity_document", "signed_form", "known_for_years", "sandbox"}
@@ -104,10 +107,12 @@ def add_contact_point(
 def prepare_code(*, clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, actor: Actor, now: datetime) -> str:
     """Make a one-time code for a contact point; messaging sends it at its next tick. Good for fifteen minutes.
 
-    Raises CodeTooSoon where one was made within the last half minute, ContactPointUnusable, NotFound.
+    Raises CodeTooSoon where one was made within the last half minute, or the last day for an address on the suppression
+    list (docs/decisions/0013); ContactPointUnusable, NotFound.
     """
     require_patient(clinic_id=clinic_id, patient_id=patient_id)
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
+    pause = SUPPRESSED_PAUSE if suppressed_points([contact_point_id]) else CODE_PAUSE
     with record(
         Action.CONTACT_POINT_CODE_SENT,
         by=actor,
@@ -119,12 +124,12 @@ def prepare_code(*, clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, a
         point = _locked(clinic_id, patient_id, contact_point_id)
         if point.status == ContactStatus.UNUSABLE:
             raise ContactPointUnusable
-        if point.code_expires_at is not None and now < point.code_expires_at - CODE_LIFE + CODE_PAUSE:
+        if point.code_asked_at is not None and now < point.code_asked_at + pause:
             raise CodeTooSoon
         # Sealed for as long as it has to be sent; what the patient types is compared with a keyed hash.
         point.code, point.code_digest = code, _digest(point, code)
-        point.code_expires_at, point.code_tries = now + CODE_LIFE, 0
-        point.save(update_fields=["code", "code_digest", "code_expires_at", "code_tries"])
+        point.code_asked_at, point.code_expires_at, point.code_tries = now, now + CODE_LIFE, 0
+        point.save(update_fields=["code", "code_digest", "code_asked_at", "code_expires_at", "code_tries"])
     return code
 
 

@@ -1,6 +1,6 @@
 """What a patient said of each purpose on each channel, and saying it: by the patient, or taken down by staff."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -70,6 +70,9 @@ class StateOutput(Output):
     state = choice_of(ConsentStatus, source="status")
     since = Moment(allow_null=True)
     valid_until = Moment(allow_null=True)
+    renew_by = Moment(
+        allow_null=True, help_text="In the last thirty days of a yes: until when to ask again, in the app."
+    )
     method = choice_of(Method, allow_null=True)
     notice_version = serializers.IntegerField(allow_null=True)
     language = choice_of(Language, allow_null=True)
@@ -327,7 +330,12 @@ def said_on_the_wire(asked: dict[str, Any], done: ConsentGiven | Withdrawal) -> 
 
 def _states(clinic: ClinicFacts, patient: PatientFacts, *, hidden: frozenset[str] = frozenset()) -> list[Any]:
     states = states_of(clinic_id=clinic.id, patient_id=patient.id)
-    return [StateOutput(state).data for state in states if is_shown(state.purpose, hidden)]
+    now = clock.now()
+    return [
+        StateOutput({**asdict(state), "renew_by": state.renew_by(now)}).data
+        for state in states
+        if is_shown(state.purpose, hidden)
+    ]
 
 
 def _without(notice: NoticeRow, hidden: frozenset[str]) -> NoticeRow:

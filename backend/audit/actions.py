@@ -280,6 +280,14 @@ class Action(Enum):
         contact_point=ID,
         how=C,
     )
+    CONTACT_POINT_BOUNCED = _spec(
+        "contact_point.bounced",
+        "contact_point",
+        "A carrier says that an address is no more ({reason}): it has to be checked anew.",
+        "Un transporteur signale une adresse qui n’existe plus ({reason}) : elle doit être vérifiée de nouveau.",
+        contact_point=ID,
+        reason=C,
+    )
     CONTACT_POINT_REMOVED = _spec(
         "contact_point.removed",
         "contact_point",

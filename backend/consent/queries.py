@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -89,10 +89,17 @@ class StateRow:
     status: ConsentStatus
     since: datetime | None = None
     valid_until: datetime | None = None
+    guardian_until: datetime | None = None
     event_id: UUID | None = None
     method: Method | None = None
     notice_version: int | None = None
     language: Language | None = None
+
+    def renew_by(self, now: datetime) -> datetime | None:
+        """Until when it has to be said again, in the last thirty days of a yes. Silence is expiry."""
+        ends = min((one for one in (self.valid_until, self.guardian_until) if one is not None), default=None)
+        is_near = self.status is ConsentStatus.GIVEN and ends is not None and now < ends <= now + ASK_AGAIN
+        return ends if is_near else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +137,7 @@ class ObjectionRow:
     lifted_at: datetime | None
 
 
+ASK_AGAIN: Final = timedelta(days=30)
 DECISION_OF: Final = {
     EventKind.PENDING: Decision.GIVEN,
     EventKind.GIVEN: Decision.GIVEN,
@@ -348,6 +356,7 @@ def _state(purpose: str, row: ConsentState) -> StateRow:
         status=ConsentStatus(row.status),
         since=row.since,
         valid_until=row.valid_until,
+        guardian_until=row.guardian_until,
         event_id=event.id,
         method=Method(event.method),
         notice_version=None if event.notice is None else event.notice.version,

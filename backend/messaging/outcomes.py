@@ -18,6 +18,7 @@ from backend.audit.actors import Actor, system_actor
 from backend.audit.recording import Draft
 from backend.messaging.carriers.base import (
     Carrier,
+    FailureCode,
     InDoubt,
     PermanentFailure,
     Receipt,
@@ -38,6 +39,7 @@ from backend.messaging.models import Message
 from backend.messaging.operations.checks import CHECK_STEP
 from backend.messaging.operations.confirming import CONFIRM_STEP
 from backend.patients.entries import record_about_patients
+from backend.patients.operations.contact_points import BOUNCED, note_bounced
 from backend.policy.vocabulary import Channel, MessageState
 
 log = logging.getLogger("accord.delivery")
@@ -75,6 +77,27 @@ def settle(
         log.error("%d outcomes are stored one by one: %s", len(judged), type(error).__name__)  # noqa: TRY400 - a traceback may hold personal data
         for one in judged:
             _store_alone(one, now=now, actor=actor, done=done)
+    _note_bounces([one.held for one in judged if one.failure == FailureCode.ADDRESS_GONE], now=now, actor=actor)
+
+
+def _note_bounces(gone: Sequence[Held], *, now: datetime, actor: Actor) -> None:
+    """An address that is no more has to be checked anew before anything goes there again."""
+    for held in gone:
+        if held.message.contact_point_id is None:
+            continue
+        try:
+            note_bounced(
+                clinic_id=held.message.clinic_id,
+                patient_id=held.message.patient_id,
+                contact_point_id=held.message.contact_point_id,
+                reason=BOUNCED,
+                now=now,
+                actor=actor,
+            )
+        except DATABASE_GONE:
+            raise
+        except Exception as error:  # noqa: BLE001 - what became of the message is stored; the next one bounces again
+            log.error("a bounce was not noted: %s", type(error).__name__)  # noqa: TRY400 - a traceback may hold personal data
 
 
 def _store_all(judged: Sequence["_Judged"], *, now: datetime, actor: Actor, done: Delivered) -> None:

@@ -134,6 +134,32 @@ def suppress_contact(
     return owners
 
 
+def suppress_contact_point(
+    *,
+    clinic_id: UUID,
+    contact_point_id: UUID,
+    channel: Channel,
+    source: SuppressedBy,
+    actor: Actor,
+    now: datetime,
+) -> tuple[UUID, ...]:
+    """Put the address of a contact point on the list, also of one that ended since; the patients who have it now.
+
+    Nobody where the list knows no such address: a device forgets its token. Raises NotFound.
+    """
+    rows = ContactPoint.objects.in_clinic(clinic_id).filter(id=contact_point_id).values_list("kind", "value_index")
+    point = rows.first()
+    if point is None:
+        raise NotFound
+    kind, index = ContactKind(point[0]), bytes(point[1])
+    if channel not in CHANNELS_OF[kind]:
+        return ()
+    owners = owners_of_address(kind, index, clinic_id=clinic_id)
+    row = _row(clinic_id, digest_of(kind, index, clinic_id=clinic_id), channel, source, now)
+    _put([row], clinic_id=clinic_id, about=owners, source=source, actor=actor, now=now)
+    return owners
+
+
 def suppress_contact_points_of(
     *, clinic_id: UUID, patient_id: UUID, source: SuppressedBy, actor: Actor, now: datetime
 ) -> int:

@@ -67,7 +67,7 @@ from backend.patients.operations import (
     restrict_processing,
     verify_contact_point,
 )
-from backend.patients.operations.contact_points import prepare_code
+from backend.patients.operations.contact_points import note_bounced, prepare_code
 from backend.patients.suppression import Lifting, lift_suppression, suppress_contact_points_of
 from backend.policy.vocabulary import (
     Channel,
@@ -372,6 +372,9 @@ PROVOKED = {
     Action.CONTACT_POINT_VERIFIED: verify,
     Action.CONTACT_POINT_REMOVED: lambda stage: remove_contact_point(
         **stage.of_patient, contact_point_id=stage.point(), reason="not_mine"
+    ),
+    Action.CONTACT_POINT_BOUNCED: lambda stage: note_bounced(
+        **stage.of_patient, contact_point_id=stage.point(), reason="bounced"
     ),
     Action.CONTACT_SUPPRESSED: suppress_number,
     Action.SUPPRESSION_LIFTED: lift,

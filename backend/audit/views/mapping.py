@@ -239,6 +239,7 @@ ROWS: Final[Mapping[str, Mapped]] = {
     "consent.withdrawn": _update("Consent", "event", purpose=PATIENT_REQUEST),
     "contact_point.added": _create("", "contact_point"),
     "contact_point.attested": _update("", "contact_point", ATTEST),
+    "contact_point.bounced": _update("", "contact_point"),
     "contact_point.code_sent": _operation("contact_point"),
     "contact_point.removed": Mapped(
         pattern=Pattern.OTHER, type=REST, subtype=(_interaction("delete"),), action="D", object_in="contact_point"

@@ -125,26 +125,51 @@ def take_inbound_sms(*, clinic_id: UUID, sender: str, text: str, now: datetime, 
     withdrawn: dict[UUID, int] = {}
     confirmed = True
     for patient_id in sorted(patients):
-        open_ones = [
-            state.purpose
-            for state in states_of(clinic_id=clinic_id, patient_id=patient_id)
-            if state.channel is Channel.SMS and state.status in CAN_BE_STOPPED
-        ]
-        for purpose in open_ones:
-            done = withdraw_consent(
-                clinic_id=clinic_id,
-                patient_id=patient_id,
-                purpose=purpose,
-                channels=[Channel.SMS],
-                method=Method.SMS_KEYWORD,
-                actor=actor,
-                now=now,
-                patience=AT_A_LINK,
-            )
-            confirmed = confirmed and done.confirmed
-        withdrawn[patient_id] = len(open_ones)
+        done = withdraw_everything(
+            clinic_id=clinic_id,
+            patient_id=patient_id,
+            channel=Channel.SMS,
+            method=Method.SMS_KEYWORD,
+            actor=actor,
+            now=now,
+        )
+        confirmed = confirmed and done.confirmed
+        withdrawn[patient_id] = done.count
     _note_stop(withdrawn, clinic_id=clinic_id, actor=actor, now=now)
     return Heard(keyword=keyword, patients=tuple(sorted(patients)), confirmed=confirmed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """How many consents were withdrawn, and whether nothing more leaves."""
+
+    count: int
+    confirmed: bool
+
+
+def withdraw_everything(
+    *, clinic_id: UUID, patient_id: UUID, channel: Channel, method: Method, actor: Actor, now: datetime
+) -> Withdrawn:
+    """Withdraw whatever one patient consented to by one channel."""
+    open_ones = [
+        state.purpose
+        for state in states_of(clinic_id=clinic_id, patient_id=patient_id)
+        if state.channel is channel and state.status in CAN_BE_STOPPED
+    ]
+    confirmed = True
+    for purpose in open_ones:
+        done = withdraw_consent(
+            clinic_id=clinic_id,
+            patient_id=patient_id,
+            purpose=purpose,
+            channels=[channel],
+            method=method,
+            actor=actor,
+            now=now,
+            patience=AT_A_LINK,
+        )
+        confirmed = confirmed and done.confirmed
+    return Withdrawn(count=len(open_ones), confirmed=confirmed)
 
 
 def _note_stop(withdrawn: dict[UUID, int], *, clinic_id: UUID, actor: Actor, now: datetime) -> None:

@@ -16,7 +16,7 @@ from backend.audit.recording import Draft, Outcome, record
 from backend.errors import DomainError, InvalidInput, NotFound
 from backend.patients.entries import record_about_patients
 from backend.patients.models import ContactKind, ContactPoint, OfClinic
-from backend.patients.queries import require_patient
+from backend.patients.queries import IN_USE, require_patient
 from backend.patients.sources.telecoms import normalise_email, normalise_phone
 from backend.patients.suppression import suppressed_points
 from backend.policy.vocabulary import ContactStatus
@@ -30,6 +30,7 @@ CODE_PAUSE: Final = timedelta(seconds=30)
 SUPPRESSED_PAUSE: Final = timedelta(days=1)
 """Between two codes to an address whose owner stopped everything there: whoever types it in may be somebody else."""
 SIGN_INS_AT_ONCE: Final = 3
+BOUNCED: Final = "bounced"
 HOWS: Final = frozenset(
     {"seen_in_person", "called_back", "identity_document", "signed_form", "known_for_years", "sandbox"}
 )
@@ -179,8 +180,8 @@ def attest_contact_point(
         point = _locked(clinic_id, patient_id, contact_point_id)
         if point.status == ContactStatus.UNUSABLE:
             raise ContactPointUnusable
-        point.status, point.how, point.confirmed_at = ContactStatus.ATTESTED, how, now
-        point.save(update_fields=["status", "how", "confirmed_at"])
+        point.status, point.how, point.confirmed_at, point.reason = ContactStatus.ATTESTED, how, now, ""
+        point.save(update_fields=["status", "how", "confirmed_at", "reason"])
 
 
 def register_device(*, clinic_id: UUID, patient_id: UUID, token: str, actor: Actor, now: datetime) -> UUID:
@@ -276,6 +277,37 @@ def remove_contact_point(
         point.save(update_fields=["ended_at"])
 
 
+def note_bounced(
+    *, clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, reason: str, actor: Actor, now: datetime
+) -> None:
+    """A carrier says that an address is no more: used again once it was checked anew. A device ends. Idempotent.
+
+    The same number or address brought again by a file is not checked by that.
+    """
+    found = _open_points(clinic_id, patient_id).filter(id=contact_point_id, status__in=IN_USE)
+    kind = found.values_list("kind", flat=True).first()
+    if kind is None:
+        return
+    if kind == ContactKind.PUSH:
+        remove_contact_point(
+            clinic_id=clinic_id,
+            patient_id=patient_id,
+            contact_point_id=contact_point_id,
+            reason=reason,
+            actor=actor,
+            now=now,
+        )
+        return
+    draft = Draft(
+        action=Action.CONTACT_POINT_BOUNCED,
+        clinic_id=clinic_id,
+        about=(patient_id,),
+        details={"contact_point": contact_point_id, "reason": reason},
+    )
+    with record_about_patients([draft], by=actor, now=now):
+        found.update(status=ContactStatus.UNVERIFIED, how="", reason=reason, confirmed_at=None)
+
+
 def _open_points(clinic_id: UUID, patient_id: UUID) -> OfClinic:
     return ContactPoint.objects.in_clinic(clinic_id).filter(patient_id=patient_id, ended_at=None)
 
@@ -314,9 +346,9 @@ def _verify(point: ContactPoint, *, how: str, clinic_id: UUID, patient_id: UUID,
         contact_point=point.id,
         how=how,
     ):
-        point.status, point.how, point.confirmed_at = ContactStatus.VERIFIED, how, now
+        point.status, point.how, point.confirmed_at, point.reason = ContactStatus.VERIFIED, how, now, ""
         point.code = point.code_digest = point.code_expires_at = None
-        point.save(update_fields=["status", "how", "confirmed_at", "code", "code_digest", "code_expires_at"])
+        point.save(update_fields=["status", "how", "confirmed_at", "reason", "code", "code_digest", "code_expires_at"])
 
 
 def _count_try(point: ContactPoint, *, clinic_id: UUID, patient_id: UUID, actor: Actor, now: datetime) -> None:

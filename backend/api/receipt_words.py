@@ -233,7 +233,7 @@ class Readable:
     facts: list[tuple[str, str]]
     statement: str
     notice_title: str
-    notice_paragraphs: list[str]
+    notice_paragraphs: list[list[str]]
     notice_about: str
     notice_address: str
     fingerprint: str
@@ -256,7 +256,7 @@ def readable(receipt: Receipt, language: Language) -> Readable:
         facts=_facts(receipt, labels, language),
         statement="" if words is None else words.statement,
         notice_title="" if words is None else words.title,
-        notice_paragraphs=[] if words is None else [one.strip() for one in words.body.split("\n") if one.strip()],
+        notice_paragraphs=[] if words is None else _paragraphs(words.body),
         notice_about="" if words is None else _about(words, labels, language, record.controller.time_zone),
         notice_address="" if words is None else notice_url(record.controller, words),
         fingerprint="" if words is None else words.sha256,
@@ -299,6 +299,11 @@ def _facts(receipt: Receipt, labels: dict[str, str], language: Language) -> list
 
 def _clinic(record: ConsentRecord) -> str:
     return ", ".join(filter(None, [record.controller.name, record.controller.address]))
+
+
+def _paragraphs(body: str) -> list[list[str]]:
+    """Paragraphs, and the lines of each, as they were shown."""
+    return [one.strip().splitlines() for one in body.split("\n\n") if one.strip()]
 
 
 def _about(words: Words, labels: dict[str, str], language: Language, time_zone: str) -> str:

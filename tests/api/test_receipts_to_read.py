@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from dataclasses import replace
 
 import pytest
 from django.utils.html import escape
@@ -13,7 +14,7 @@ from backend.consent.models import ConsentEvent
 from backend.consent.operations import Receipt
 from backend.policy.vocabulary import Channel, ConsentStatus, EventKind, Language, Method
 from tests.api.conftest import Client
-from tests.consent.standards.cases import AT, RECEIPT, WORDS, every_case, record
+from tests.consent.standards.cases import AT, RECEIPT, WORDS, event, every_case, record
 
 CASES = dict(every_case())
 
@@ -58,9 +59,7 @@ def test_the_page_shows_text_and_no_markup_of_others() -> None:
     told = readable(receipt_of(record(EventKind.GIVEN)), Language.ENGLISH)
     hostile = '<script>alert("1")</script>'
 
-    page = as_page(
-        type(told)(**{**{name: getattr(told, name) for name in told.__slots__}, "statement": hostile})
-    ).decode()
+    page = as_page(replace(told, statement=hostile)).decode()
 
     assert hostile not in page
     assert escape(hostile) in page
@@ -79,6 +78,14 @@ def test_a_pdf_is_tagged_and_its_text_is_text(case, language) -> None:
         assert sign in inside, sign
     # The same receipt, the same bytes.
     assert as_pdf(told) == pdf
+
+
+def test_the_lines_of_the_notice_stay_as_they_were_shown() -> None:
+    words = replace(WORDS, body="Qui ?\nNous.\n\nPourquoi ?\nPour vous.\n")
+    told = readable(receipt_of(record(events=[event(1, EventKind.GIVEN, words=words)])), Language.FRENCH)
+
+    assert told.notice_paragraphs == [["Qui ?", "Nous."], ["Pourquoi ?", "Pour vous."]]
+    assert "<p>Qui ?<br>Nous.</p>" in as_page(told).decode()
 
 
 def test_a_pdf_takes_what_it_is_told_for_text(tmp_path) -> None:

@@ -17,11 +17,12 @@ from backend.audit.keys import destroy_subject_keys
 from backend.consent.export.exporting import export_consents
 from backend.consent.export.selection import Form, Selection
 from backend.consent.models import ConsentEvent, ConsentState
-from backend.consent.operations import publish_notice
+from backend.consent.operations import publish_notice, withdraw_consent
 from backend.errors import InvalidInput, NotFound
-from backend.policy.vocabulary import Channel, Language
+from backend.policy.vocabulary import Channel, Language, Method
 from tests.conftest import DAY
-from tests.factories.exports import exported
+from tests.factories.background import Background
+from tests.factories.exports import Export, exported
 from tests.factories.log import actions_recorded
 from tests.factories.patients import consent, make_patient
 from tests.factories.programmes import RECALL, REMINDER
@@ -262,3 +263,76 @@ def test_every_line_of_fhir_is_a_resource_that_others_read(northgate, consenting
         assert lines
         for line in lines:
             read(line)
+
+
+def export_and_meanwhile(clinic_id, work, *, now):
+    """An export of patient after patient; once the first was read, something happens elsewhere."""
+    seen = []
+
+    def first_only(_done, _of):
+        if not seen:
+            seen.append(Background(work).result())
+
+    file = io.BytesIO()
+    export_consents(
+        file,
+        clinic_id=clinic_id,
+        selection=Selection(),
+        forms=[Form.CSV, Form.DPV],
+        language=Language.ENGLISH,
+        actor=system_actor(),
+        now=now,
+        progress=first_only,
+    )
+    assert seen
+    return Export(file.getvalue())
+
+
+@pytest.fixture
+def two(northgate, consenting, now, monkeypatch):
+    """Two patients who said yes, read one after the other; the later of them."""
+    monkeypatch.setattr("backend.consent.export.reading.PATIENTS_AT_ONCE", 1)
+    later = make_patient(northgate.id, now=now - DAY, reachable=False)
+    consent(later, purpose=REMINDER, channels=[Channel.SMS], now=now - DAY)
+    return later
+
+
+def test_nobody_waits_for_an_export_and_what_they_say_meanwhile_is_not_half_in_it(northgate, two, now):
+    export = export_and_meanwhile(
+        northgate.id,
+        lambda: withdraw_consent(
+            clinic_id=northgate.id,
+            patient_id=two.id,
+            purpose=REMINDER,
+            channels=[Channel.SMS],
+            method=Method.APP,
+            actor=two.actor,
+            now=now,
+        ),
+        now=now,
+    )
+
+    assert ConsentState.objects.get(patient_id=two.id).status == "withdrawn"
+    (state,) = [row["status"] for row in export.table("consents") if row["patient"] == str(two.id)]
+    kinds = [row["kind"] for row in export.table("events") if row["patient"] == str(two.id)]
+    (record,) = [
+        one
+        for one in export.lines("dpv/ConsentRecord.ndjson")
+        if one["dpv:hasDataSubject"]["@id"] == f"urn:uuid:{two.id}"
+    ]
+    assert (state, kinds, record["accord:state"]) == ("given", ["given"], "given")
+
+
+def test_whoever_is_erased_while_an_export_is_made_is_erased_in_it(northgate, two, now):
+    export = export_and_meanwhile(
+        northgate.id,
+        lambda: destroy_subject_keys(
+            subject_id=two.id, clinic_id=northgate.id, reason="erasure", actor=system_actor(), now=now
+        ),
+        now=now,
+    )
+
+    told = [
+        (row["evidence"], row["evidence readable"]) for row in export.table("events") if row["patient"] == str(two.id)
+    ]
+    assert told == [("", "key_destroyed")]

@@ -76,14 +76,14 @@ class Command(TellingCommand):
                         progress=told,
                     )
                 draft.replace(out)
-        except DomainError as error:
-            raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(f"{out} can not be written: {error.strerror}.") from error
         except NotSequenced as error:
             raise CommandError(
                 "The log did not come to rest: a transaction has been open for long, or the sequencer does not get on."
             ) from error
+        except DomainError as error:
+            raise CommandError(str(error)) from error
         self.stdout.write(f"{out}:")
         for name, count in exported.rows.items():
             self.stdout.write(f"  {name}: {count} rows")

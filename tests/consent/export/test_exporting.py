@@ -267,7 +267,7 @@ def test_every_line_of_fhir_is_a_resource_that_others_read(northgate, consenting
 
 def export_and_meanwhile(clinic_id, work, *, now):
     """An export of patient after patient; once the first was read, something happens elsewhere."""
-    seen = []
+    seen: list[object] = []
 
     def first_only(_done, _of):
         if not seen:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from backend.clinics.queries import get_clinic
+from backend.clinics.queries import ClinicFacts, get_clinic
 from backend.consent.queries import PurposeRow, consent_facts_of, objections_by_patient, purposes_by_id
 from backend.messaging.models import Message
 from backend.patients.queries import (
@@ -22,6 +22,7 @@ from backend.patients.queries import (
 )
 from backend.patients.suppression import Suppressed, suppressed_points
 from backend.policy.contact import ConsentFact, ContactFacts, ContactPointFacts, Verdict, decide
+from backend.policy.holidays import closed_days_around
 from backend.policy.timing import zone_named
 from backend.policy.vocabulary import Channel, Decided, MessageState, RepresentationScope
 from backend.preferences.queries import PreferenceRow, preferences_of
@@ -64,7 +65,7 @@ class Surroundings:
     preferences: dict[UUID, PreferenceRow]
     standing: frozenset[tuple[UUID, datetime | None]]
     contacts: defaultdict[UUID, list[datetime]]
-    time_zones: dict[UUID, str]
+    clinics: dict[UUID, ClinicFacts]
 
 
 def gather(candidates: Sequence[Candidate], *, now: datetime) -> Surroundings:
@@ -84,7 +85,7 @@ def gather(candidates: Sequence[Candidate], *, now: datetime) -> Surroundings:
         preferences=preferences_of(patient_ids),
         standing=_standing(candidates),
         contacts=_recent_contacts(candidates, now=now),
-        time_zones={one: get_clinic(one).time_zone for one in {candidate.clinic_id for candidate in candidates}},
+        clinics={one: get_clinic(one) for one in {candidate.clinic_id for candidate in candidates}},
     )
 
 
@@ -107,8 +108,8 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
     patient = around.patients.get(candidate.patient_id)
     purpose = around.purposes.get(candidate.purpose_id)
     preferences = around.preferences.get(candidate.patient_id) or PreferenceRow()
-    clinic_zone = around.time_zones[candidate.clinic_id]
-    zone = preferences.time_zone or clinic_zone
+    clinic = around.clinics[candidate.clinic_id]
+    zone = preferences.time_zone or clinic.time_zone
     point = around.points.get(candidate.contact_point_id) if candidate.contact_point_id is not None else None
     if point is not None and point.patient_id != candidate.patient_id:
         point = None
@@ -125,7 +126,7 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
             status=None if point is None else point.status_for(candidate.channel),
             suppressed=point is not None
             and any(one.channel is candidate.channel for one in around.suppressed.get(point.id, ())),
-            **_representation(point, purpose, around, today=now.astimezone(zone_named(clinic_zone)).date()),
+            **_representation(point, purpose, around, today=now.astimezone(zone_named(clinic.time_zone)).date()),
         ),
         preference=preferences.facts(time_zone=zone, recent_contacts=around.contacts[candidate.patient_id]),
         time_zone=zone,
@@ -136,6 +137,7 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         template_exists=candidate.template_exists,
         not_before=candidate.not_before,
         expires_at=candidate.expires_at,
+        closed_days=closed_days_around(clinic.country, now.astimezone(zone_named(zone)).date()),
     )
 
 

@@ -5,6 +5,7 @@ goes through the real operations for fewer. Both are held against a bystander, w
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
@@ -80,14 +81,21 @@ class InMemory(RuleBasedStateMachine):
         self.events: dict[Stream, list[UUID]] = {one: [] for one in STREAMS}
         self.speakers: dict[Stream, list[str]] = {}
         self.objections: set[str] = set()
+        self.written: set[Stream] = set()
         self.allowed = 0
         self.alone: Counter[tuple[Reason, ConsentStatus]] = Counter()
         self.steps: Counter[str] = Counter()
 
-    @initialize(begins=st.sampled_from([START, OF_AGE - 100 * DAY, OF_AGE - DAY, OF_AGE]), consenting=st.booleans())
-    def begin(self, begins: datetime, *, consenting: bool) -> None:
+    @initialize(
+        begins=st.sampled_from([START, OF_AGE - 100 * DAY, OF_AGE - DAY, OF_AGE]),
+        consenting=st.booleans(),
+        first=st.sampled_from([None, EventKind.REQUESTED, EventKind.DEFERRED, EventKind.UNKNOWN]),
+    )
+    def begin(self, begins: datetime, *, consenting: bool, first: EventKind | None) -> None:
         """As a child, shortly before coming of age, and of age: left to chance, few runs would get there."""
         self.now = begins
+        if first is not None:
+            self.ask_or_claim(STREAMS, first)
         if consenting:
             self._say_yes(STREAMS, by_patient=True, by_parent=True)
 
@@ -164,13 +172,18 @@ class InMemory(RuleBasedStateMachine):
 
     @rule(about=ABOUT, back=st.sampled_from([1, 1, 2, 3]))
     def it_was_a_slip(self, about: tuple[Stream, ...], back: int) -> None:
-        """Only what stands now can be put right: a slip under what was said later changes nothing."""
+        """Only what stands now can be put right: a slip under what was said later changes nothing.
+
+        An objection is none: the operation refuses it, only the patient ends it.
+        """
         for stream in about:
-            if len(self.events[stream]) >= back:
-                slip, standing = self.events[stream][-back], self.standing[stream].standing_event_id
-                self._event(stream, EventKind.ENTERED_IN_ERROR, about_id=slip)
-                if slip == standing:
-                    self.heard.hear_no(stream)
+            standing = self.standing.get(stream)
+            if standing is None or standing.status is ConsentStatus.OBJECTED or len(self.events[stream]) < back:
+                continue
+            slip = self.events[stream][-back]
+            self._event(stream, EventKind.ENTERED_IN_ERROR, about_id=slip)
+            if slip == standing.standing_event_id:
+                self.heard.hear_no(stream)
 
     @rule(to=st.sampled_from([REMINDER.slug, OFFERS.slug, EVERY_MARKETING]), with_events=st.booleans())
     def object_to_it(self, to: str, *, with_events: bool) -> None:
@@ -180,6 +193,7 @@ class InMemory(RuleBasedStateMachine):
         for stream in self._covered(to):
             if with_events:
                 self._event(stream, EventKind.OBJECTED)
+                self.written.add(stream)
             self.heard.hear_no(stream)
         self.heard.objected |= set(self._covered(to))
 
@@ -192,6 +206,7 @@ class InMemory(RuleBasedStateMachine):
             if stream in self.heard.objected and stream not in still:
                 self._event(stream, EventKind.OBJECTION_LIFTED)
         self.heard.objected = set(still)
+        self.written &= still
 
     @staticmethod
     def _covered(to: str) -> list[Stream]:
@@ -219,14 +234,17 @@ class InMemory(RuleBasedStateMachine):
         edge=st.sampled_from([0, 0, 0, 1, 2]),
         off=st.sampled_from([-SECOND, timedelta(), SECOND]),
         tick=st.booleans(),
+        says=st.booleans(),
     )
-    def time_passes_to_an_edge(self, edge: int, off: timedelta, *, tick: bool) -> None:
-        """To the instant at which a yes ends by itself, and to the seconds around it."""
+    def time_passes_to_an_edge(self, edge: int, off: timedelta, *, tick: bool, says: bool) -> None:
+        """To a birthday, or the instant at which a yes ends by itself, and to the seconds around it."""
         coming = sorted(one for one in self.heard.edges() if one + off > self.now)
         if coming:
             self._go_to(coming[min(edge, len(coming) - 1)] + off)
         if tick:
             self._tick()
+        if says:
+            self._say_yes(STREAMS, by_patient=True, by_parent=False)
 
     @rule(stream=st.sampled_from(STREAMS), off=st.sampled_from([-SECOND, timedelta(), DAY]), tick=st.booleans())
     def a_yes_grows_old(self, stream: Stream, off: timedelta, *, tick: bool) -> None:
@@ -291,12 +309,14 @@ class InMemory(RuleBasedStateMachine):
             may_be = self.heard.may_be_sent(stream, at)
             # Asked of an instant that has passed, it may know already that the yes has ended.
             assert allowed == may_be or (knows_what_comes and not allowed), (stream, verdict, self.heard, self.standing)
+            # The events alone say no as well, should the objection itself not be found.
+            assert stream not in self.written or self._decide(stream, at, objections=()).decided is Decided.DENY
             self.allowed += allowed
             if len(verdict.reasons) == 1:
                 standing = self.standing.get(stream)
                 self.alone[verdict.reasons[0], ConsentStatus.NONE if standing is None else standing.status] += 1
 
-    def _decide(self, stream: Stream, at: datetime) -> Verdict:
+    def _decide(self, stream: Stream, at: datetime, *, objections: Collection[str] | None = None) -> Verdict:
         return decide(
             replace(
                 CONSENTING,
@@ -304,7 +324,7 @@ class InMemory(RuleBasedStateMachine):
                 purpose=stream.purpose,
                 channel=stream.channel,
                 consents=tuple(self._fact(*one) for one in self.standing.items()),
-                objections=frozenset(self.objections),
+                objections=frozenset(self.objections if objections is None else objections),
                 restricted=self.heard.restricted,
                 deceased=self.heard.deceased,
                 erased=self.heard.erased,

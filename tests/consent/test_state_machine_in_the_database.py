@@ -171,14 +171,21 @@ class InTheDatabase(RuleBasedStateMachine):
     def time_passes(self, days: int) -> None:
         self._go_to(self.now + days * DAY)
 
-    @rule(edge=st.sampled_from([0, 0, 1]), off=st.sampled_from([-SECOND, timedelta(), SECOND]), tick=st.booleans())
-    def time_passes_to_an_edge(self, edge: int, off: timedelta, *, tick: bool) -> None:
-        """To the instant at which a yes ends by itself, and to the seconds around it; the tick comes or does not."""
+    @rule(
+        edge=st.sampled_from([0, 0, 1]),
+        off=st.sampled_from([-SECOND, timedelta(), SECOND]),
+        tick=st.booleans(),
+        says=st.booleans(),
+    )
+    def time_passes_to_an_edge(self, edge: int, off: timedelta, *, tick: bool, says: bool) -> None:
+        """To a birthday, or the instant at which a yes ends by itself, and to the seconds around it."""
         coming = sorted(one for one in self.heard.edges() if one + off > self.now)
         if coming:
             self._go_to(coming[min(edge, len(coming) - 1)] + off)
         if tick:
             self.steps["expire"] += end_consents(actor=system_actor("consent"), now=self.now)
+        if says:
+            self.say_yes(CHANNELS, ("patient",), Method.APP)
 
     def _go_to(self, then: datetime) -> None:
         self.steps["birthday"] += self.now < OF_AGE <= then

@@ -12,14 +12,15 @@ from rest_framework.response import Response
 from backend import clock
 from backend.api.endpoints import ClinicEndpoint, MeEndpoint, page
 from backend.api.explaining import ShortWhyOutput, WhyOutput, explain, short_reasons
-from backend.api.fields import Moment, Output, choice_of
+from backend.api.fields import Input, Moment, Output, YesNo, choice_of
 from backend.api.languages import spoken_language
 from backend.api.pages import next_page, read_cursor, read_id, read_limit, read_words, refuse_unknown
-from backend.api.permissions import PatientOnly, StaffWritesDpoReads
+from backend.api.permissions import PatientOnly, StaffOnly, StaffWritesDpoReads
 from backend.api.schema import PAGING
 from backend.audit.actions import Action
 from backend.audit.recording import Entry, record
 from backend.clinics.queries import ClinicFacts
+from backend.messaging.doubts import settle_doubt
 from backend.messaging.queries import MessageRow, count_by_state, get_message, messages_of, reveal_sent_texts
 from backend.policy.vocabulary import Channel, Language, MessageState, Tone
 
@@ -80,6 +81,18 @@ class MyMessagesPage(Output):
 
     results = MyMessageOutput(many=True)
     next = serializers.CharField(allow_null=True)
+
+
+class DoubtInput(Input):
+    """What somebody found out about a message in doubt."""
+
+    left = YesNo(help_text="Did it leave?")
+
+
+class DoubtOutput(Output):
+    """Where the message stands now."""
+
+    state = choice_of(MessageState)
 
 
 class StatisticsOutput(Output):
@@ -194,6 +207,26 @@ class ClinicMessageWhy(ClinicEndpoint):
             Action.MESSAGES_READ, by=self.actor, now=clock.now(), clinic_id=self.clinic.id, about=row.patient_id
         ):
             return Response(explain(row, clinic=self.clinic, language=spoken_language()))
+
+
+class ClinicMessageDoubt(ClinicEndpoint):
+    """What became of a message that is in doubt."""
+
+    permission_classes = [StaffOnly]
+    tag = "messages"
+
+    @extend_schema(request=DoubtInput, responses=DoubtOutput)
+    def post(self, request: Request, message_id: UUID, **_path: object) -> Response:
+        """Say whether it left: the patient has it, or the carrier's own list has it not. It is not sent again."""
+        asked = DoubtInput.read(request)
+        state = settle_doubt(
+            clinic_id=self.clinic.id,
+            message_id=message_id,
+            left=asked["left"],
+            actor=self.actor,
+            now=clock.now(),
+        )
+        return Response(DoubtOutput({"state": state}).data)
 
 
 class Statistics(ClinicEndpoint):

@@ -264,6 +264,9 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Seuls un nouvel accord du patient ou le délégué à la protection des données retirent une adresse de la liste.",
         "Only a new consent of the patient, or the data protection officer, takes an address off the list.",
     ),
+    "not_in_doubt": _both(
+        "On sait déjà ce qu’est devenu ce message.", "It is known already what became of this message."
+    ),
     "log_memory_damaged": _both(
         "Ce qui a été gardé des points de contrôle signés du journal n’est pas lisible.",
         "What was kept of the log’s signed checkpoints can not be read.",

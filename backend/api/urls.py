@@ -190,6 +190,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{CLINIC}/templates", templates.Templates.as_view(), name="templates"),
     path(f"{CLINIC}/messages", messages.ClinicMessages.as_view(), name="messages"),
     path(f"{CLINIC}/messages/<uuid:message_id>/why", messages.ClinicMessageWhy.as_view(), name="message-why"),
+    path(f"{CLINIC}/messages/<uuid:message_id>/doubt", messages.ClinicMessageDoubt.as_view(), name="message-doubt"),
     path(f"{CLINIC}/statistics", messages.Statistics.as_view(), name="statistics"),
     path(f"{CLINIC}/stops", stops.ReceivedStops.as_view(), name="stops"),
     path(f"{CLINIC}/consents/export", consent_export.ConsentExport.as_view(), name="consents-export"),

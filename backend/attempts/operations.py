@@ -153,6 +153,17 @@ def patients_in_hand(among: Iterable[UUID] | None = None) -> QuerySet[Attempt, U
     return (rows if among is None else rows.filter(patient_id__in=set(among))).values_list("patient_id", flat=True)
 
 
+def doubtful_attempts(message_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """The attempt that left each of these messages in doubt, by message."""
+    rows = Attempt.objects.filter(message_id__in=set(message_ids), outcome=AttemptOutcome.IN_DOUBT)
+    return dict(rows.order_by("claimed_at").values_list("message_id", "id"))
+
+
+def settle_doubts(message_ids: Iterable[UUID], outcome: AttemptOutcome) -> None:
+    """It is known now what became of these messages. What was known before stays as it is."""
+    Attempt.objects.filter(message_id__in=set(message_ids), outcome=AttemptOutcome.IN_DOUBT).update(outcome=outcome)
+
+
 def expired_attempts(*, limit: int) -> list[tuple[UUID, UUID]]:
     """Attempts whose owner has let the lease run out, and their messages.
 

@@ -789,6 +789,24 @@ class Action(Enum):
         attempt=ID,
         reason=C,
     )
+    MESSAGE_SOUGHT = _spec(
+        "message.sought",
+        "message",
+        "{carrier} was asked whether it has a message that is in doubt; the data to compare is read.",
+        "Il a été demandé à {carrier} s’il a un message dont l’envoi est incertain ; les données à comparer sont lues.",
+        message=ID,
+        carrier=C,
+    )
+    MESSAGE_DOUBT_SETTLED = _spec(
+        "message.doubt_settled",
+        "message",
+        "It is known now whether a message that was in doubt left: {left} (by {how}).",
+        "On sait désormais si un message incertain est parti : {left} (par {how}).",
+        message=ID,
+        attempt=ID,
+        left=C,
+        how=C,
+    )
     MESSAGES_READ = _spec("message.read", "message", "Messages were looked at.", "Des messages ont été consultés.")
     TEMPLATE_PUBLISHED = _spec(
         "template.published",

@@ -202,6 +202,7 @@ REASONS: Final[dict[str, dict[str, str]]] = {
         "verdict": "codes, ids and times of the decision; nothing personal",
         "planned_at": TIME,
         "claimed_at": TIME,
+        "ask_at": "when a carrier is asked about it: the worker finds it by this",
         "settled_at": TIME,
         "tries": "counted",
         "carrier": STATE,

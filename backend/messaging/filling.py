@@ -1,6 +1,7 @@
 """Step 3, render: what a batch reveals, under the entry of its claim, and the words made of it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -55,6 +56,20 @@ def fill(allowed: Sequence[Held], *, entry: Entry, now: datetime, actor: Actor, 
     ]
     settle(unfit, carriers={}, now=now, actor=actor, done=done)
     return [held for held in allowed if held.outbound is not None]
+
+
+def fill_again(batch: Sequence[Held], *, entry: Entry) -> list[Held]:
+    """The words that a message had, to be compared with what a carrier lists. Nothing is written, or said to fail."""
+    one_by_one_if_need_be(batch, lambda several: _filled_again(several, entry=entry))
+    return [held for held in batch if held.outbound is not None]
+
+
+def _filled_again(batch: Sequence[Held], *, entry: Entry) -> dict[UUID, None]:
+    inside = _Words.gathered(batch, entry=entry)
+    for held in batch:
+        with suppress(TemplateRefused):
+            inside.fill(held)
+    return {}
 
 
 def _filled(batch: Sequence[Held], *, entry: Entry, now: datetime, actor: Actor) -> dict[UUID, PermanentFailure | None]:

@@ -75,6 +75,8 @@ class Message(OfPatient):
     planned_at = models.DateTimeField()
     claimed_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
+    # When the carrier is asked next whether it has it, while it is in doubt.
+    ask_at = models.DateTimeField(null=True)
     tries = models.PositiveSmallIntegerField(default=0)
     carrier = models.CharField(max_length=20, blank=True)
     carrier_reference = models.CharField(max_length=200, blank=True)
@@ -105,6 +107,11 @@ class Message(OfPatient):
                 fields=["due_at", "id"],
                 condition=models.Q(state__in=["planned", "deferred"]),
                 name="message_due",
+            ),
+            models.Index(
+                fields=["ask_at", "id"],
+                condition=models.Q(state="in_doubt", ask_at__isnull=False),
+                name="message_to_ask_about",
             ),
             models.Index(fields=["patient", "-due_at"], name="message_of_patient"),
             models.Index(fields=["clinic", "state", "due_at"], name="message_of_clinic"),

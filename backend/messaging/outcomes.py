@@ -47,6 +47,7 @@ log = logging.getLogger("accord.delivery")
 MOST_TRIES: Final = 5
 FIRST_RETRY: Final = timedelta(minutes=1)
 LONGEST_RETRY: Final = timedelta(days=1)
+FIRST_LOOK: Final = timedelta(seconds=30)
 RELEASE_DELAY: Final = timedelta(seconds=5)
 LONGEST_REFERENCE: Final = 200
 LEASE_TOO_SHORT: Final = "lease_too_short"
@@ -243,6 +244,9 @@ def _store(one: _Judged, *, now: datetime) -> None:
     else:
         row.settled_at = now
         columns.append("settled_at")
+    if one.state is MessageState.IN_DOUBT:
+        row.ask_at = now + FIRST_LOOK
+        columns.append("ask_at")
     if not one.counts_as_try:
         row.tries = max(row.tries, 1) - 1
         columns.append("tries")
@@ -275,7 +279,7 @@ def reconcile_attempts(*, now: datetime, actor: Actor | None = None, limit: int 
             closed = close_attempts(((attempt_id, AttemptOutcome.IN_DOUBT) for attempt_id, _ in expired), now=now)
             doubtful = [message_id for attempt_id, message_id in expired if attempt_id in closed]
             Message.objects.filter(id__in=doubtful, state=MessageState.HANDING_OVER).update(
-                state=MessageState.IN_DOUBT, failure=LEASE_RAN_OUT, settled_at=now
+                state=MessageState.IN_DOUBT, failure=LEASE_RAN_OUT, settled_at=now, ask_at=now + FIRST_LOOK
             )
     log.warning("%d messages are in doubt: their worker did not answer for them", len(closed))
     return len(closed)

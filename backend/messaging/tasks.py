@@ -6,11 +6,12 @@ from celery import shared_task
 from django.conf import settings
 
 from backend import clock
-from backend.messaging import delivery, operations, outcomes
+from backend.messaging import delivery, doubts, operations, outcomes
 from backend.messaging.configured import configured_carriers
 from backend.messaging.held import Pace
 
 MOST_PER_TICK = 5_000
+MOST_SOUGHT = 50
 
 
 @shared_task(name="backend.messaging.tasks.deliver_due_messages")
@@ -24,8 +25,11 @@ def deliver_due_messages(**_later: Any) -> None:
 
 @shared_task(name="backend.messaging.tasks.reconcile_attempts")
 def reconcile_attempts(**_later: Any) -> None:
-    """Put in doubt what nobody answered for."""
+    """Put in doubt what nobody answered for; ask the carriers about what is in doubt."""
     outcomes.reconcile_attempts(now=clock.now())
+    doubts.look_into_doubts(
+        now=clock.now(), carriers=configured_carriers(), timeout=settings.ACCORD_CALL_SECONDS, limit=MOST_SOUGHT
+    )
 
 
 @shared_task(name="backend.messaging.tasks.plan_checks")

@@ -6,10 +6,13 @@ from datetime import timedelta
 import pytest
 
 from backend.audit.actors import system_actor
+from backend.messaging.carriers.base import InDoubt
+from backend.messaging.delivery import deliver_due_messages
 from backend.messaging.models import Message
 from backend.patients.queries import find_patient_by_identifier
 from backend.programmes.operations import plan_programmes
 from tests.api.conftest import Client
+from tests.factories.carriers import carriers_in_test
 from tests.factories.patients import IPP, make_appointment, make_patient
 from tests.factories.programmes import RECALL, REMINDER
 
@@ -304,6 +307,22 @@ def test_messages_are_listed_with_their_reasons(desk: Client, reminded, consenti
     assert why["consent"]["notice_version"] == 1
     assert [rule["group"] for rule in why["rules"]][:2] == ["restriction", "consent"]
     assert any("Consent was given on" in sentence for sentence in why["sentences"])
+
+
+def test_staff_say_once_what_became_of_a_message_in_doubt(desk: Client, officer: Client, reminded) -> None:
+    path = f"{NORTHGATE}/messages/{reminded.id}/doubt"
+    too_early = desk.post(path, {"left": True})
+    deliver_due_messages(now=reminded.due_at, carriers=carriers_in_test(lambda _message: InDoubt()))
+
+    unclear, by_officer = desk.post(path, {"left": "perhaps"}), officer.post(path, {"left": False})
+    said, again = desk.post(path, {"left": False}), desk.post(path, {"left": True})
+
+    assert (too_early.status_code, too_early.json()["code"]) == (409, "not_in_doubt")
+    assert (unclear.status_code, by_officer.status_code) == (400, 403)
+    assert (said.status_code, said.json()) == (200, {"state": "failed"})
+    assert (again.status_code, again.json()["code"]) == (409, "not_in_doubt")
+    reminded.refresh_from_db()
+    assert (reminded.state, reminded.failure) == ("failed", "not_arrived")
 
 
 def test_the_patient_sees_the_same_reasons_in_their_language(me: Client, reminded) -> None:

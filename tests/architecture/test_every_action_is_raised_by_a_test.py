@@ -55,7 +55,9 @@ from backend.consent.operations import (
 from backend.consent.queries import get_purpose
 from backend.messaging.carriers.base import FailureCode, InDoubt, PermanentFailure
 from backend.messaging.delivery import deliver_due_messages
+from backend.messaging.doubts import look_into_doubts, settle_doubt
 from backend.messaging.links import Way
+from backend.messaging.models import Message
 from backend.messaging.operations.leaving import make_links, take_inbound_sms
 from backend.messaging.previewing import preview_preferences
 from backend.patients.models import ContactPoint, Representative, SuppressedBy
@@ -85,7 +87,7 @@ from backend.programmes.queries import get_programme_by_slug
 from backend.vault.keyring import SYSTEM
 from tests.conftest import HOUR
 from tests.factories import records
-from tests.factories.carriers import carriers_in_test, taken
+from tests.factories.carriers import Forgetful, carriers_in_test, taken
 from tests.factories.clinics import make_clinic, make_member
 from tests.factories.keys import key_file_of_its_own
 from tests.factories.log import actions_recorded
@@ -325,6 +327,21 @@ def put_off(stage):
     deliver_due_messages(now=stage.now, carriers=carriers_in_test())
 
 
+def leave_in_doubt(stage):
+    stage.remind(lambda _message: InDoubt())
+    return Message.objects.get(state="in_doubt")
+
+
+def look_for(stage):
+    leave_in_doubt(stage)
+    look_into_doubts(now=stage.now + HOUR, carriers=dict.fromkeys(Channel, Forgetful()))
+
+
+def settle_a_doubt(stage):
+    doubt = leave_in_doubt(stage)
+    settle_doubt(clinic_id=stage.clinic.id, message_id=doubt.id, left=True, actor=stage.manager, now=stage.now)
+
+
 def start_another(stage):
     other = make_clinic("eastside", now=stage.now)
     define_words(other.id, actor=stage.manager, now=stage.now)
@@ -451,6 +468,8 @@ PROVOKED = {
     Action.MESSAGE_HANDED_OVER: lambda stage: stage.remind(),
     Action.MESSAGE_FAILED: lambda stage: stage.remind(lambda _: PermanentFailure(FailureCode.ADDRESS_GONE)),
     Action.MESSAGE_IN_DOUBT: lambda stage: stage.remind(lambda _: InDoubt()),
+    Action.MESSAGE_SOUGHT: look_for,
+    Action.MESSAGE_DOUBT_SETTLED: settle_a_doubt,
     Action.MESSAGES_READ: lambda stage: (stage.remind(), stage.get("messages")),
     Action.TEMPLATE_PUBLISHED: start_another,
     Action.LOG_READ: lambda stage: stage.get("audit/entries", role=Role.DPO, actor=stage.dpo),

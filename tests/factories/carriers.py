@@ -11,6 +11,7 @@ from backend.messaging.carriers.base import (
     Carrier,
     DeliveryReport,
     Found,
+    InDoubt,
     NotFound,
     OutboundMessage,
     Outcome,
@@ -69,6 +70,7 @@ class _InTest:
     """Keeps what it was given, and answers as the test says."""
 
     name: ClassVar[str] = "in_test"
+    can_find: ClassVar[bool] = False
 
     def __init__(self, behaviour: Behaviour = taken) -> None:
         self.behaviour = behaviour
@@ -103,6 +105,21 @@ class SmsInTest(_InTest):
 
 class EmailInTest(_InTest):
     channel: ClassVar[Channel] = Channel.EMAIL
+
+
+class Forgetful(_InTest):
+    """Can be asked what it has, and never has anything; on any channel."""
+
+    channel: ClassVar[Channel] = Channel.SMS
+    can_find: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        super().__init__(lambda _message: InDoubt())
+        self.asked = 0
+
+    def find(self, message: OutboundMessage, *, timeout: float) -> Found | NotFound | Unknown:
+        self.asked += 1
+        return NotFound()
 
 
 def carriers_in_test(behaviour: Behaviour = taken) -> dict[Channel, Carrier]:

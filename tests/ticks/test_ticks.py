@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
@@ -27,6 +28,7 @@ from tests.services import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WAIT_SECONDS = 90
+REMINDED_AT = 9
 
 
 @pytest.fixture
@@ -69,13 +71,18 @@ def worker(broker: str, sandbox: Sandbox, folder: Path) -> Iterator[None]:
                 process.wait()
 
 
+def whose_reminder_is_due(now: datetime) -> datetime:
+    """An appointment of tonight or tomorrow, whose reminder was due at nine the day before, at any hour."""
+    here = now.astimezone(ZoneInfo("Europe/Paris"))
+    return here.replace(hour=22) + timedelta(days=int(here.hour >= REMINDED_AT))
+
+
 def a_queued_reminder_leaves_and_a_withdrawn_one_stays(
     broker: str, consenting: PatientInTest, withdrawn: PatientInTest, now: datetime, tmp_path: Path
 ) -> None:
     """Planned by a tick, delivered by a tick, by another process than ours."""
     for patient in (consenting, withdrawn):
-        # Due at nine this morning or yesterday morning, whatever the hour is now.
-        make_appointment(patient, starts_at=now + timedelta(hours=20), now=now)
+        make_appointment(patient, starts_at=whose_reminder_is_due(now), now=now)
     with Sandbox(tmp_path / "sandbox") as sandbox, worker(broker, sandbox, tmp_path):
         wake_the_planner(broker)
         deadline = time.monotonic() + WAIT_SECONDS
@@ -133,7 +140,7 @@ def test_every_tick_has_a_task() -> None:
 def test_a_withdrawal_reaches_the_worker_of_another_process(
     consenting: PatientInTest, now: datetime, tmp_path: Path
 ) -> None:
-    make_appointment(consenting, starts_at=now + timedelta(hours=20), now=now)
+    make_appointment(consenting, starts_at=whose_reminder_is_due(now), now=now)
     wake_the_planner("")
     withdrawal = withdraw_consent(
         clinic_id=consenting.clinic_id,

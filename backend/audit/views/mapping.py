@@ -270,6 +270,7 @@ ROWS: Final[Mapping[str, Mapped]] = {
     "message.cancelled": _update("Communication", "message"),
     "message.claimed": _read("Communication", "message"),
     "message.deferred": _decision(NOT_NOW),
+    "message.doubt_settled": _update("Communication", "message", outcome_by=("left", {"yes": SUCCESS, "no": FAILED})),
     "message.expired": _update("Communication", "message"),
     "message.failed": _update(
         "Communication",
@@ -283,6 +284,7 @@ ROWS: Final[Mapping[str, Mapped]] = {
     "message.planned": _create("Communication", "message"),
     "message.planning": _operation(),
     "message.read": _read("Communication"),
+    "message.sought": _read("Communication", "message"),
     "message.withheld": _decision(FAILED),
     "notice.approved": _update("", "notice", ATTEST),
     "notice.drafted": _create("", "notice"),

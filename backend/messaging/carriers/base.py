@@ -120,6 +120,8 @@ class Carrier(Protocol):
 
     name: ClassVar[str]
     channel: ClassVar[Channel]
+    can_find: ClassVar[bool]
+    """Has the provider a way to ask what became of a message? Elsewhere `find` always answers Unknown."""
 
     def send(self, message: OutboundMessage, *, timeout: float) -> Outcome:
         """Hand one message over."""

@@ -55,6 +55,7 @@ class FcmCarrier:
 
     name: ClassVar[str] = "fcm"
     channel: ClassVar[Channel] = Channel.PUSH
+    can_find: ClassVar[bool] = False
 
     def __init__(self, *, api_url: str, credentials_path: Path) -> None:
         self._endpoint = Endpoint(api_url)

@@ -108,6 +108,7 @@ class SmtpCarrier:
 
     name: ClassVar[str] = "smtp"
     channel: ClassVar[Channel] = Channel.EMAIL
+    can_find: ClassVar[bool] = False
 
     def __init__(self, *, url: str, sender: str, domain: str) -> None:
         self._server = SmtpServer.read(url)

@@ -109,6 +109,7 @@ class TwilioCarrier:
 
     name: ClassVar[str] = "twilio"
     channel: ClassVar[Channel] = Channel.SMS
+    can_find: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from backend import clock
 from backend.api import examples
-from backend.api.endpoints import MeEndpoint, page
+from backend.api.endpoints import MeEndpoint, PatientEndpoint, page
 from backend.api.fields import Choice, Input, Line, NothingInput, Output, choice_of
 from backend.api.idempotency import idempotent
 from backend.api.pages import refuse_unknown
@@ -24,6 +24,7 @@ from backend.patients.operations import (
     add_contact_point,
     prepare_code,
     register_device,
+    remove_contact_point,
     remove_device,
     verify_contact_point,
 )
@@ -196,6 +197,18 @@ class MyContactPoints(MeEndpoint):
         return Response(StandingOutput({"id": point_id, "status": status}).data, status=201)
 
 
+class MyContactPoint(MeEndpoint):
+    """One telephone number or address."""
+
+    permission_classes = [PatientOnly]
+    tag = "me"
+
+    @extend_schema(responses={204: None})
+    def delete(self, _request: Request, contact_point_id: UUID) -> Response:
+        """Take it away: nothing is sent there any more. What a file brings again is not checked by that."""
+        return take_away(self, contact_point_id, reason="by_patient")
+
+
 class MyContactPointCode(MeEndpoint):
     """A one-time code for a contact point."""
 
@@ -291,6 +304,21 @@ class MyDevice(MeEndpoint):
 def addresses_of(patient_id: UUID) -> list[ContactPointRow]:
     """Everything but devices."""
     return [point for point in contact_points_of([patient_id])[patient_id] if point.kind is not ContactKind.PUSH]
+
+
+def take_away(view: MeEndpoint | PatientEndpoint, contact_point_id: UUID, *, reason: str) -> Response:
+    """End a telephone number or address of the patient's own. Raises NotFound, also for a device."""
+    if contact_point_id not in {point.id for point in addresses_of(view.patient.id)}:
+        raise NotFound
+    remove_contact_point(
+        clinic_id=view.clinic.id,
+        patient_id=view.patient.id,
+        contact_point_id=contact_point_id,
+        reason=reason,
+        actor=view.actor,
+        now=clock.now(),
+    )
+    return Response(status=204)
 
 
 def contact_points_on_the_wire(points: list[ContactPointRow], values: dict[UUID, str]) -> list[dict[str, Any]]:

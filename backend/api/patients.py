@@ -16,7 +16,7 @@ from backend.api.endpoints import ClinicEndpoint, PatientEndpoint, page
 from backend.api.fields import Choice, Day, Id, Input, Line, Moment, Output, choice_of
 from backend.api.idempotency import idempotent
 from backend.api.languages import said
-from backend.api.me import ContactPointsPage, StandingOutput, addresses_of, contact_points_on_the_wire
+from backend.api.me import ContactPointsPage, StandingOutput, addresses_of, contact_points_on_the_wire, take_away
 from backend.api.pages import next_page, read_cursor, read_id, read_limit, read_words, refuse_unknown
 from backend.api.permissions import StaffOnly, StaffWritesDpoReads
 from backend.api.queries import find_occasion_by_source, occasions_of, reference_to
@@ -326,6 +326,18 @@ class PatientContactPoints(PatientEndpoint):
         ) as entry:
             values = reveal_contact_values([point.id for point in points], entry=entry)
         return page(contact_points_on_the_wire(points, values))
+
+
+class PatientContactPoint(PatientEndpoint):
+    """One telephone number or address of a patient."""
+
+    permission_classes = [StaffOnly]
+    tag = "patients"
+
+    @extend_schema(responses={204: None})
+    def delete(self, _request: Request, contact_point_id: UUID, **_path: object) -> Response:
+        """Take it away, because it is no longer the patient's: nothing is sent there any more."""
+        return take_away(self, contact_point_id, reason="by_staff")
 
 
 class ContactPointAttest(PatientEndpoint):

@@ -57,6 +57,7 @@ urlpatterns: list[URLPattern] = [
     path("me/devices", me.MyDevices.as_view(), name="me-devices"),
     path("me/devices/<uuid:device_id>", me.MyDevice.as_view(), name="me-device"),
     path("me/contact-points", me.MyContactPoints.as_view(), name="me-contact-points"),
+    path("me/contact-points/<uuid:contact_point_id>", me.MyContactPoint.as_view(), name="me-contact-point"),
     path(
         "me/contact-points/<uuid:contact_point_id>/code",
         me.MyContactPointCode.as_view(),
@@ -168,6 +169,11 @@ urlpatterns: list[URLPattern] = [
         name="patient-preference-preview",
     ),
     path(f"{PATIENT}/contact-points", patients.PatientContactPoints.as_view(), name="patient-contact-points"),
+    path(
+        f"{PATIENT}/contact-points/<uuid:contact_point_id>",
+        patients.PatientContactPoint.as_view(),
+        name="patient-contact-point",
+    ),
     path(
         f"{PATIENT}/contact-points/<uuid:contact_point_id>/attest",
         patients.ContactPointAttest.as_view(),

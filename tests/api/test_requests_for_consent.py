@@ -107,3 +107,12 @@ def test_another_clinic_and_the_patient_can_not_ask(
     assert officer.post(address(visitor), said).status_code == 403
     assert officer.get(address(visitor)).status_code == 200
     assert as_patient(visitor).post(address(visitor), said).status_code == 403
+
+
+@pytest.mark.parametrize("form", ["jws", "dpv", "fhir", "html"])
+def test_what_was_asked_by_a_link_has_its_receipt_although_nobody_had_spoken(
+    desk: Client, as_patient, visitor, said, form
+) -> None:
+    event = desk.post(address(visitor), said).json()["event"]
+
+    assert as_patient(visitor).get(f"/api/v1/me/consents/{event}/receipt?format={form}").status_code == 200

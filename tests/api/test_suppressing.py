@@ -1,4 +1,4 @@
-"""The suppression list through the API: shown with each address, lifted by the officer who says why."""
+"""Addresses through the API: suppressed and shown so, lifted by the officer who says why, and taken away."""
 
 from backend.audit.actors import system_actor
 from backend.patients.models import ContactPoint, SuppressedBy
@@ -32,3 +32,20 @@ def test_the_officer_takes_an_address_off_and_nobody_else_does(
     assert officer.post(f"{points}/{point}/suppression-lifted", said).status_code == 404
 
     assert shown(desk, points) == ["call"]
+
+
+def test_patient_and_staff_take_an_address_away_and_nobody_elses(
+    consenting, silent, desk: Client, officer: Client, me: Client
+) -> None:
+    points = {one.kind: one.id for one in ContactPoint.objects.filter(patient_id=consenting.id)}
+    foreign = ContactPoint.objects.get(patient_id=silent.id, kind="email").id
+    staff = f"{NORTHGATE}/patients/{consenting.id}/contact-points"
+
+    assert me.delete(f"/api/v1/me/contact-points/{foreign}").status_code == 404
+    assert me.delete(f"/api/v1/me/contact-points/{points['push']}").status_code == 404
+    assert officer.delete(f"{staff}/{points['phone']}").status_code == 403
+    assert me.delete(f"/api/v1/me/contact-points/{points['email']}").status_code == 204
+    assert desk.delete(f"{staff}/{points['phone']}").status_code == 204
+
+    assert me.get("/api/v1/me/contact-points").json()["results"] == []
+    assert me.delete(f"/api/v1/me/contact-points/{points['email']}").status_code == 404

@@ -68,6 +68,13 @@ class DestroyedKeys:
             raise self._unusable(f"can not be added to ({error.strerror})") from error
         known_destroyed(self.path).update(destroyed)
 
+    def exists(self) -> bool:
+        """Is there a file, be it without a line? Every start makes one. Raises LedgerUnusable."""
+        try:
+            return self.path.exists()
+        except OSError as error:
+            raise self._unusable(f"can not be looked at ({error.strerror})") from error
+
     def see_that_it_can_be_kept(self) -> None:
         """Can lines be read and added? Raises LedgerUnusable."""
         self.read()

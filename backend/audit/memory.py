@@ -69,6 +69,10 @@ class SignedMemory:
                 names.append(path.name)
         return names
 
+    def is_empty(self) -> bool:
+        """Does this machine remember nothing, not even what was set aside once?"""
+        return not self.folder.exists() or next(self.folder.iterdir(), None) is None
+
     def set_aside(self, *, now: datetime) -> list[Checkpoint]:
         """After a restore that lost entries: keep what was signed under another name, and begin anew.
 

@@ -53,21 +53,30 @@ def reconcile_ledger(*, using: str = DEFAULT_DB_ALIAS) -> int:
 
     It lacks some where a process ended between the destruction and the line, or where the file was lost.
     """
-    ledger().see_that_it_can_be_kept()
-    known = ledger().read()
-    tombstones = dict(
-        DataKey.objects.using(using).exclude(destroyed_at=None).order_by("id").values_list("id", "destroyed_at")
-    )
-    missing = {key_id: at for key_id, at in tombstones.items() if key_id not in known and at is not None}
-    ledger().add(missing)
-    revived = list(_living(known - tombstones.keys(), using=using))
+    missing = add_tombstones(using=using)
+    revived = list(_living(ledger().read() - tombstones(using=using).keys(), using=using))
     if revived:
         raise KeysRevived(
             f"{len(revived)} keys that were destroyed live again in this database: it comes from a backup that is "
             "older than their destruction. Nothing may start like this. Run manage.py replay_destroyed_keys, which "
             "destroys them again; and manage.py audit_restored if you restored by other means than manage.py restore."
         )
+    return missing
+
+
+def add_tombstones(*, using: str = DEFAULT_DB_ALIAS) -> int:
+    """Add to the ledger the destroyed keys of a database that it lacks; how many that were. Raises LedgerUnusable."""
+    ledger().see_that_it_can_be_kept()
+    known = ledger().read()
+    missing = {key_id: at for key_id, at in tombstones(using=using).items() if key_id not in known}
+    ledger().add(missing)
     return len(missing)
+
+
+def tombstones(*, using: str = DEFAULT_DB_ALIAS) -> dict[UUID, datetime]:
+    """The keys that a database says were destroyed, and when."""
+    rows = DataKey.objects.using(using).exclude(destroyed_at=None).order_by("id").values_list("id", "destroyed_at")
+    return {key_id: at for key_id, at in rows if at is not None}
 
 
 def replay_destroyed_keys(*, actor: Actor, now: datetime) -> int:

@@ -315,7 +315,7 @@ def test_without_the_ledger_the_log_itself_tells_what_was_destroyed(house):
     assert refused.returncode == 1
     assert "is older than" in refused.stderr
 
-    ended = house.restore(new_data, old_keys, "--accept-older-keys")
+    ended = house.restore(new_data, old_keys, "--accept-older-keys", "--without-ledger")
     assert ended.returncode == 0, ended.stderr
     seen = house.look(gone)
     assert (seen.opened, seen.living, seen.reasons) == (0, 0, {"erasure": 2, "restored_backup": 2})

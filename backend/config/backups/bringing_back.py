@@ -18,9 +18,11 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 
 from backend.audit.actors import Actor
 from backend.audit.checks import every_trigger_is_in_the_database
+from backend.audit.growing import sequencer_memory
+from backend.audit.ledger import ledger
 from backend.audit.models import ClinicKey
 from backend.audit.recording import forget_log_numbers
-from backend.audit.restoring import Restored, note_restore, replay_destroyed_keys
+from backend.audit.restoring import Restored, add_tombstones, note_restore, replay_destroyed_keys
 from backend.config.backups.archive import Archive, BackupRefused, open_archive
 from backend.config.backups.databases import (
     empty_postgresql,
@@ -45,6 +47,8 @@ class BroughtBack:
     data_keys: int
     destroyed_again: int
     set_aside: Path | None
+    # Of the database that was put aside: what the ledger lacked; None where it could not be read.
+    tombstones: int | None
 
 
 def bring_back(
@@ -55,25 +59,48 @@ def bring_back(
     now: datetime,
     replace: bool = False,
     accept_older_keys: bool = False,
+    without_ledger: bool = False,
 ) -> BroughtBack:
     """Restore, then destroy again what was destroyed since. Raises BackupRefused, KeysUnavailable.
 
-    `replace` puts SQLite's present file aside; PostgreSQL's database must be empty. Nobody else may be at work there.
+    `replace` puts SQLite's present file aside; PostgreSQL's database must be empty. `without_ledger` says that the
+    ledger of destroyed keys is lost. Nobody else may be at work there.
     """
     of_data, of_keys = open_archive(data, kind=DATA), open_archive(keys, kind=KEYS)
     _refuse_strangers(of_data, of_keys, accept_older_keys=accept_older_keys)
     with of_keys.content() as content:
         ring = Keyring(provider=keyring().provider, store=ArchivedKeys(read_keys(content)))
     _see_that_they_open(ring)
+    if not without_ledger:
+        _require_ledger()
     aside: Path | None = None
+    learned: int | None = 0
     if connection.vendor == "postgresql":
         restored, count = _into_postgresql(of_data, of_keys, ring, actor=actor, now=now)
     else:
-        restored, count, aside = _into_sqlite(of_data, of_keys, ring, actor=actor, now=now, replace=replace)
+        target = _place_of_sqlite(replace=replace)
+        learned = _learn_from(target)
+        restored, count, aside = _into_sqlite(of_data, of_keys, ring, target, actor=actor, now=now)
     keyring().clear()
     forget_log_numbers()
     again = replay_destroyed_keys(actor=actor, now=now)
-    return BroughtBack(restored=restored, data_keys=count, destroyed_again=again, set_aside=aside)
+    return BroughtBack(restored=restored, data_keys=count, destroyed_again=again, set_aside=aside, tombstones=learned)
+
+
+def _require_ledger() -> None:
+    """Where Accord ran before there is a ledger: without it, whoever was erased since would be back unnoticed."""
+    book = ledger()
+    if book.exists():
+        return
+    ran_before = not sequencer_memory().is_empty()
+    if connection.vendor == "sqlite":
+        ran_before = ran_before or Path(str(connection.settings_dict["NAME"])).exists()
+    if ran_before:
+        raise BackupRefused(
+            f"The ledger of destroyed keys, {book.path.name}, is not there, although Accord ran here before: see "
+            "ACCORD_DESTROYED_KEYS_FILE. Bring its newest copy back: without it, whoever was erased since the backup "
+            "would be readable again. If there is no copy left: --without-ledger."
+        )
 
 
 def _refuse_strangers(of_data: Archive, of_keys: Archive, *, accept_older_keys: bool) -> None:
@@ -135,13 +162,30 @@ def _into_postgresql(
     return found
 
 
-def _into_sqlite(
-    of_data: Archive, of_keys: Archive, ring: Keyring, *, actor: Actor, now: datetime, replace: bool
-) -> tuple[Restored, int, Path | None]:
+def _place_of_sqlite(*, replace: bool) -> Path:
     target = Path(str(connection.settings_dict["NAME"]))
     connection.close()
     if target.exists() and not replace:
         raise BackupRefused(f"{target.name} is there already: --replace puts it aside.")
+    return target
+
+
+def _learn_from(target: Path) -> int | None:
+    """Before a database is put aside: the tombstones it holds belong in the ledger. None where it can not be read."""
+    if not target.exists():
+        return 0
+    try:
+        return add_tombstones()
+    except DatabaseError:
+        # A damaged file is put aside as it is.
+        return None
+    finally:
+        connection.close()
+
+
+def _into_sqlite(
+    of_data: Archive, of_keys: Archive, ring: Keyring, target: Path, *, actor: Actor, now: datetime
+) -> tuple[Restored, int, Path | None]:
     draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         with of_data.content() as content:

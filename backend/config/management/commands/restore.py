@@ -38,6 +38,12 @@ class Command(BaseCommand):
             help="the keys are older than the data: whoever was entered between them can not be read",
         )
 
+        parser.add_argument(
+            "--without-ledger",
+            action="store_true",
+            help="the ledger of destroyed keys is lost: only the backups tell who was erased",
+        )
+
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run. What is wrong is told in a sentence."""
         now = clock.now()
@@ -51,6 +57,7 @@ class Command(BaseCommand):
                 now=now,
                 replace=options["replace"],
                 accept_older_keys=options["accept_older_keys"],
+                without_ledger=options["without_ledger"],
             )
             sequence_leftovers(now=now)
             sequence_all(now=now)
@@ -65,6 +72,15 @@ class Command(BaseCommand):
             f"Restored: {done.restored.entries} entries, {done.data_keys} keys, of which {done.destroyed_again} were "
             f"destroyed again. The log goes on, epoch {done.restored.epoch}."
         )
+        if done.tombstones:
+            self.stdout.write(
+                f"{done.tombstones} destroyed keys were added to the ledger from the database that was put aside."
+            )
+        if done.tombstones is None:
+            self.stderr.write(
+                "Which keys were destroyed in the database that was put aside could not be read: the ledger and the "
+                "backups alone told what to destroy again."
+            )
         if done.restored.damaged:
             self.stderr.write(
                 f"{', '.join(done.restored.damaged)}: could not be read, and was set aside in ACCORD_CHECKPOINT_DIR. "

@@ -17,6 +17,7 @@ from tests.api.conftest import (  # noqa: F401 - the clients of the cast are fix
     stranger,
 )
 from tests.factories.patients import make_appointment
+from tests.factories.programmes import REMINDER
 
 METHODS = ("get", "post", "patch", "delete")
 
@@ -27,6 +28,7 @@ def addresses(prefix: str) -> list[str]:
 
 def fill(route: str, *, slug: str = "northgate", patient: object = None) -> str:
     filled = route.replace("<slug:slug>", slug).replace("<uuid:patient_id>", str(patient or uuid4()))
+    filled = filled.replace("<slug:purpose>", REMINDER)
     while "<uuid:" in filled:
         head, _, tail = filled.partition("<uuid:")
         filled = f"{head}{uuid4()}{tail.partition('>')[2]}"

@@ -21,6 +21,8 @@ from backend.audit.roles import (
     summed_up,
 )
 
+ENTRIES = "audit_entry"
+
 
 def guarded_models() -> Iterator[type[models.Model]]:
     """Every managed model that only `record` may write."""
@@ -67,6 +69,21 @@ def every_trigger_is_in_the_database(*, databases: Sequence[str] | None = None, 
             elif found[name] != expected:
                 errors.append(Error(f"The trigger {name} is disabled or was changed.", id="audit.E004"))
         errors += _postgresql_errors(connection) if on_postgresql else _sqlite_errors(connection)
+    return errors
+
+
+@register(Tags.database)
+def every_entry_has_an_id_of_its_own(*, databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
+    """The unique index over the ids of entries is there: without it an old entry could be written once more."""
+    errors: list[CheckMessage] = []
+    for alias in databases or ():
+        connection = connections[alias]
+        if not is_up_to_date(connection):
+            continue
+        with connection.cursor() as cursor:
+            there = connection.introspection.get_constraints(cursor, ENTRIES)
+        if not any(one["unique"] and one["columns"] == ["id"] for one in there.values()):
+            errors.append(Error(f"The unique index over the id of {ENTRIES} is missing.", id="audit.E012"))
     return errors
 
 

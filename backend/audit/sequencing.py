@@ -15,19 +15,21 @@ from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Exists, OuterRef
 from django.db.transaction import TransactionManagementError
 
 from backend.audit.actions import Action
 from backend.audit.actors import system_actor
-from backend.audit.genuine import MOVED, NotGenuine, genuine_entry
+from backend.audit.genuine import MOVED, REPLAYED, NotGenuine, genuine_entry, stored_bytes, stored_id
 from backend.audit.growing import GrowingLog, alarm, grow, remember, sign
-from backend.audit.models import AuditLog, AuditRefusedEntry
+from backend.audit.models import AuditEntry, AuditLeaf, AuditLog, AuditRefusedEntry
 from backend.audit.recording import record
 from backend.audit.roles import sequencer_alias
 from backend.errors import DomainError
 from backend.vault.keyring import SYSTEM, Scope, keyring
 
 AT_ONCE: Final = 5_000
+LOOKED_UP_AT_ONCE: Final = 1_000
 LOCK: Final = 0x4163636F7264  # "Accord"
 PAUSE_SECONDS: Final = 0.05
 WAIT_SECONDS: Final = 10.0
@@ -135,7 +137,7 @@ def find_place(entry_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> Place | None
 class _Row:
     seq: int
     log_id: int
-    id: UUID
+    id: UUID | None
     leaf: bytes
     wmac: bytes
 
@@ -246,7 +248,7 @@ def _passed_over(connection: BaseDatabaseWrapper, at_most: int) -> list[_Row]:
 
 def _rows(cursor: Any) -> list[_Row]:
     return [
-        _Row(seq, log_id, entry_id if isinstance(entry_id, UUID) else UUID(entry_id), bytes(leaf), bytes(wmac))
+        _Row(seq, log_id, stored_id(entry_id), stored_bytes(leaf), stored_bytes(wmac))
         for seq, log_id, entry_id, leaf, wmac in cursor.fetchall()
     ]
 
@@ -259,6 +261,7 @@ def _place(rows: Sequence[_Row], *, now: datetime, using: str, is_complete: bool
         return Round()
     logs = {log.id: log for log in AuditLog.objects.using(using).filter(id__in={row.log_id for row in rows})}
     writer = keyring().current(clinic_id=SYSTEM, scope=Scope.WRITER_MAC).secret
+    twins, placed = _twins(rows, using=using), set[UUID | None]()
     growing: dict[int, GrowingLog] = {}
     refused: list[tuple[_Row, str]] = []
     for row in rows:
@@ -271,6 +274,10 @@ def _place(rows: Sequence[_Row], *, now: datetime, using: str, is_complete: bool
         except NotGenuine as error:
             refused.append((row, str(error)))
             continue
+        if row.seq in twins or row.id in placed:
+            refused.append((row, REPLAYED))
+            continue
+        placed.add(row.id)
         if row.log_id not in growing:
             growing[row.log_id] = grow(log, using=using)
         grown = growing[row.log_id]
@@ -280,6 +287,18 @@ def _place(rows: Sequence[_Row], *, now: datetime, using: str, is_complete: bool
     notes = sign(list(growing.values()), now=now, using=using)
     transaction.on_commit(lambda: remember(notes), using=using)
     return Round(sequenced=len(rows) - len(refused), refused=len(refused), is_complete=is_complete)
+
+
+def _twins(rows: Sequence[_Row], *, using: str) -> frozenset[int]:
+    """Those whose id has its place already: whoever dropped the unique index could write an old entry once more."""
+    placed = AuditLeaf.objects.using(using).filter(entry_seq=OuterRef("seq"))
+    twin = AuditEntry.objects.using(using).filter(Exists(placed), id=OuterRef("id")).exclude(seq=OuterRef("seq"))
+    found: set[int] = set()
+    for start in range(0, len(rows), LOOKED_UP_AT_ONCE):
+        piece = [row.seq for row in rows[start : start + LOOKED_UP_AT_ONCE]]
+        ours = AuditEntry.objects.using(using).filter(Exists(twin), seq__in=piece)
+        found.update(ours.values_list("seq", flat=True))
+    return frozenset(found)
 
 
 def _refuse(refused: Sequence[tuple[_Row, str]], *, now: datetime, using: str) -> None:

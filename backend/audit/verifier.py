@@ -17,7 +17,8 @@ BUNDLE may also be an export of consents (`docs/reference/consent-export.md`): t
 signed manifest, and the key that signed it against the checkpoints.
 
 The format is `docs/reference/audit-bundle.md`, version 1. Memory does not grow with the log, but for what the replay
-keeps: about 200 bytes for each patient, purpose and channel, and for each message taken up and not handed over.
+keeps: about 200 bytes for each patient, purpose and channel, and for each message taken up and not handed over; and 21
+bytes for each entry, for its id.
 """
 
 import argparse
@@ -1215,6 +1216,34 @@ Opener = Callable[[int, bytes, "re.Match[bytes]"], None]
 Take = Callable[[str], bytes]
 
 
+class Identities:
+    """The ids of all entries: none stands there twice. 21 bytes for each, however long the log."""
+
+    def __init__(self) -> None:
+        # By the last byte, which is random: so that only a small part is sorted at a time.
+        self._parts = [bytearray() for _ in range(256)]
+
+    def add(self, first: int, ids: Sequence[bytes]) -> None:
+        """The ids of entries that follow each other; an empty one for an entry without."""
+        packed = bytes.fromhex(b"".join(one or _NO_ID for one in ids).replace(b"-", b"").decode())
+        parts = self._parts
+        for at in range(0, len(packed), 16):
+            parts[packed[at + 15]] += packed[at : at + 16] + (first + (at >> 4)).to_bytes(5, "big")
+
+    def twice(self) -> Iterator[tuple[bytes, int, int]]:
+        """Each id that comes again, where it stood first, and where it stands again."""
+        for part in self._parts:
+            before = b""
+            for one in sorted(bytes(part[at : at + 21]) for at in range(0, len(part), 21)):
+                if one[:16] == before[:16] and any(one[:16]):
+                    yield one[:16], int.from_bytes(before[16:], "big"), int.from_bytes(one[16:], "big")
+                else:
+                    before = one
+
+
+_NO_ID: Final = b"0" * 32
+
+
 class LogCheck:
     """Every entry, every tile, and the root."""
 
@@ -1223,6 +1252,7 @@ class LogCheck:
         self._marks, self._report, self._opener, self._clinic = marks, report, opener, clinic
         self._prefix = leaf_pattern(clinic).match
         self._above: list[list[bytes]] = [[]]
+        self._identities = Identities()
 
     def run(self, checkpoint: Checkpoint, take: Take, progress: Callable[[int], None]) -> None:
         """Go through all entry bundles and tiles of the log."""
@@ -1238,6 +1268,9 @@ class LogCheck:
                 self._check_tile(data, tile)
         self._marks.compare(self.tree)
         self._marks.finish(checkpoint.size)
+        for identity, entry, again in sorted(self._identities.twice(), key=lambda found: found[2]):
+            sentence = f"Entry {again} is entry {entry} once more: what was done once is written once."
+            self._report.add("entry_twice", sentence, entry=again, identity=str(UUID(bytes=identity)))
         if self.tree.root_at(checkpoint.size) != checkpoint.root:
             self._report.add("root", f"The entries do not have the root that the checkpoint signs. {self._where()}")
         elif self._report.first_entry and self._report.first_entry.code == "entry_changed":
@@ -1253,7 +1286,8 @@ class LogCheck:
 
     def _check_bundle(self, data: bytes, hashes: bytes, tile: Tile) -> None:
         first = tile.number * BUNDLE_WIDTH
-        found, malformed = self._read_bundle(data, tile.width)
+        found, malformed, ids = self._read_bundle(data, tile.width)
+        self._identities.add(first, ids)
         wrong = set() if b"".join(found) == hashes else self._name_changed(data, found, hashes, tile)
         for place, leaf in self._split(data, tile.width) if malformed else ():
             if place in malformed and place not in wrong:
@@ -1267,9 +1301,10 @@ class LogCheck:
         if tile.width == BUNDLE_WIDTH:
             self._raise(1, self.tree.tile_root())
 
-    def _read_bundle(self, data: bytes, width: int) -> tuple[list[bytes], set[int]]:
-        """The hash of each entry, and the places of those not well-formed. All time goes here: it has to be fast."""
+    def _read_bundle(self, data: bytes, width: int) -> tuple[list[bytes], set[int], list[bytes]]:
+        """The hash and id of each entry, and the places of those not well-formed. All time goes here: be fast."""
         found: list[bytes] = []
+        ids: list[bytes] = []
         malformed: set[int] = set()
         at, end, parts = 0, len(data), 0
         sha256, prefix, lengths, one_part = hashlib.sha256, self._prefix, _LENGTHS, _ONE_PART.get
@@ -1285,7 +1320,9 @@ class LogCheck:
             header = prefix(leaf)
             if header is None:
                 malformed.add(place)
+                ids.append(b"")
                 continue
+            ids.append(header[2])
             behind = header.end()
             count = leaf[behind - 1]
             parts += count
@@ -1300,7 +1337,7 @@ class LogCheck:
             # It belongs to no entry, and no hash of the tree covers it.
             self._report.add("entry_bundle", "An entry bundle holds more than its entries.")
         self._report.parts += parts
-        return found, malformed
+        return found, malformed, ids
 
     @staticmethod
     def _split(data: bytes, width: int) -> Iterator[tuple[int, bytes]]:

@@ -10,9 +10,11 @@ import hmac
 import io
 import json
 import random
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -37,6 +39,14 @@ def lp(*items: bytes) -> bytes:
 
 
 # ------------------------------------------------------------------------------------------------------- the tree
+
+
+def many_of(leaves: Sequence[bytes], how_many: int) -> list[bytes]:
+    """The same entries over and over, each under an id of its own: quickly made, and not to be opened by any key."""
+    return [
+        re.sub(rb'"id":"[0-9a-f-]{36}"', b'"id":"%s"' % str(UUID(int=number + 1)).encode(), leaf, count=1)
+        for number, leaf in zip(range(how_many), cycle(leaves), strict=False)
+    ]
 
 
 def hash_of_leaf(leaf: bytes) -> bytes:

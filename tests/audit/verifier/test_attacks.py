@@ -127,6 +127,16 @@ def test_two_parts_of_an_entry_can_not_change_places(desk, log):
     assert "part" in answer.findings
 
 
+@pytest.mark.parametrize("place", [300, 150])
+def test_an_entry_that_is_written_once_more_is_found_though_everything_is_signed(desk, long_log, place):
+    """What somebody who holds the database can do with no key at all: copy an old row, and have it signed."""
+    answer = desk.ask(resigned(long_log, lambda leaves: leaves.insert(place, leaves[20])))
+
+    assert answer.code == 1
+    assert answer.findings == {"entry_twice"}
+    assert answer.first_wrong == (place, long_log.ids[20])
+
+
 def test_rolling_the_log_back_is_found_with_a_kept_checkpoint(desk, long_log):
     kept = long_log.checkpoint(290)
 
@@ -169,7 +179,7 @@ def test_history_rewritten_with_a_new_key_is_found(desk, long_log):
 
 def test_another_history_of_the_same_size_is_found(desk, long_log):
     def change(leaves):
-        leaves[299] = leaves[298]
+        leaves[298:] = leaves[:297:-1]
 
     answer = desk.ask(resigned(long_log, change), pins={"kept": long_log.checkpoint()})
 
@@ -178,7 +188,7 @@ def test_another_history_of_the_same_size_is_found(desk, long_log):
 
 def test_a_changed_entry_whose_tiles_were_made_again_is_found_by_the_root(desk, long_log):
     leaves = list(long_log.leaves)
-    leaves[7] = leaves[8]
+    leaves[7], leaves[8] = leaves[8], leaves[7]
     hashes = [hash_of_leaf(leaf) for leaf in leaves]
     members = members_of(long_log.bundle())
     members |= tiles_of(leaves, hashes)

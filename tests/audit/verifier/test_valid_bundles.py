@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.factories.bundles import LogInTest, entries_of, members_of, root_of
+from tests.factories.bundles import LogInTest, entries_of, many_of, members_of, root_of
 
 SIZES = [1, 2, 3, 255, 256, 257, 511, 512, 513, 600]
 
@@ -34,8 +34,7 @@ def test_a_log_with_nothing_in_it_is_valid(desk):
 
 def test_tiles_of_three_levels_are_read(desk):
     log = log_of(300)
-    # The same entries once more: the format asks for no other, and a tree of three levels is quickly there.
-    log.leaves = (log.leaves * 220)[:66_000]
+    log.leaves = many_of(log.leaves, 66_000)
     hashes = log.hashes
 
     answer = desk.ask(

@@ -67,11 +67,14 @@ class InTheDatabase(RuleBasedStateMachine):
     @initialize(
         begins=st.sampled_from([START, OF_AGE - 40 * DAY, OF_AGE - 10 * DAY, OF_AGE - 3 * DAY]),
         consenting=st.booleans(),
+        outdated=st.sampled_from([False, False, True]),
     )
-    def begin(self, begins: datetime, *, consenting: bool) -> None:
+    def begin(self, begins: datetime, *, consenting: bool, outdated: bool) -> None:
         self.now = begins
         if consenting:
             self.say_yes(CHANNELS, ("patient", "mother"), Method.APP)
+        if outdated:
+            self.the_notice_changes(days=0, after_a_yes=False)
 
     @property
     def _version(self) -> int:
@@ -191,8 +194,11 @@ class InTheDatabase(RuleBasedStateMachine):
         self.steps["birthday"] += self.now < OF_AGE <= then
         self.now = then
 
-    @rule(days=st.sampled_from([0, 100]))
-    def the_notice_changes(self, days: int) -> None:
+    @rule(days=st.sampled_from([0, 100]), after_a_yes=st.booleans())
+    def the_notice_changes(self, days: int, *, after_a_yes: bool) -> None:
+        """From its date on, whether the tick has come or not."""
+        if after_a_yes:
+            self.say_yes(CHANNELS, ("patient",), Method.APP)
         these = {"clinic_id": self.clinic.id, "now": self.now}
         texts = dict.fromkeys(Language, ("Vos choix", "Autre chose."))
         draft_id = draft_notice(**these, texts=texts, actor=self.manager)

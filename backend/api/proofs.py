@@ -60,7 +60,9 @@ class ComparisonOutput(Output):
 class VerifyOutput(Output):
     """What came of hashing every entry anew."""
 
-    holds = serializers.BooleanField()
+    holds = serializers.BooleanField(
+        help_text="Is the log as it was signed, and does what was sent fit it? `findings` is about the log alone."
+    )
     entries = serializers.IntegerField()
     waiting = serializers.IntegerField(help_text="Entries that have no place yet; they get one within seconds.")
     findings = FindingOutput(many=True)

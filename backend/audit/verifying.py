@@ -105,6 +105,8 @@ def verify_log(*, clinic_id: UUID, kept: str | None, actor: Actor, now: datetime
 
 
 def _compared(kept: str, log: SignedLog) -> Comparison:
+    # As a mail program or an editor may have saved it.
+    kept = kept.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").replace("\r\n", "\n")
     try:
         told = Checkpoint.parse(kept.rpartition("\n\n")[0] + "\n")
     except NoteRefused:

@@ -70,6 +70,15 @@ def test_a_log_that_fits_what_was_kept_proves_it(officer: Client, now) -> None:
     )
 
 
+@pytest.mark.parametrize("saved", [lambda note: note.replace("\n", "\r\n"), lambda note: f"\ufeff{note}"])
+def test_a_checkpoint_that_a_mail_program_saved_fits_too(officer: Client, saved) -> None:
+    kept = officer.get(f"{AUDIT}/checkpoint").json()["note"]
+
+    answer = officer.post(f"{AUDIT}/verify", {"checkpoint": saved(kept)}).json()
+
+    assert (answer["holds"], answer["compared"]["fit"]) == (True, "fits")
+
+
 def test_an_entry_that_was_changed_is_named(officer: Client, northgate) -> None:
     leaf = AuditLeaf.objects.get(log_id=AuditLog.objects.get(clinic_id=northgate.id).id, idx=3)
     tamper(f"UPDATE audit_entry SET leaf = wmac WHERE seq = {leaf.entry_seq}")  # noqa: S608 - a number of ours

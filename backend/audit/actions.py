@@ -116,10 +116,11 @@ class Action(Enum):
     PROVIDER_EPOCH_BEGUN = _spec(
         "key.provider_epoch_begun",
         "key",
-        "A new topmost key was made ({provider}, epoch {epoch}).",
-        "Une nouvelle clé maîtresse a été créée ({provider}, époque {epoch}).",
+        "A new topmost key was made ({provider}, epoch {epoch}, fingerprint {fingerprint}).",
+        "Une nouvelle clé maîtresse a été créée ({provider}, époque {epoch}, empreinte {fingerprint}).",
         provider=C,
         epoch=N,
+        fingerprint=C,
     )
     PROVIDER_EPOCH_DESTROYED = _spec(
         "key.provider_epoch_destroyed",

@@ -25,6 +25,7 @@ from django.db.models import Max
 
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
+from backend.audit.begun import AnotherTopmostKey, Begun, last_begun, require_begun_key
 from backend.audit.keys import stored_key
 from backend.audit.models import ClinicKey, DataKey
 from backend.audit.recording import Draft, record_many
@@ -60,17 +61,22 @@ class Rotation:
 Told = Callable[[int], None]
 
 
-def begin_provider_epoch() -> int:
+def begin_provider_epoch(*, actor: Actor, now: datetime, again: bool = False) -> int:
     """Make a new topmost key and nothing else, so that it can be backed up and distributed first; its epoch.
 
-    Raises RotationStopped, KeysUnavailable; KeysRevived where keys that were destroyed live again.
+    Its entry says by a fingerprint which key that is: the second step takes no other. `again` makes another where the
+    one that was begun is lost. Raises RotationStopped, KeysUnavailable; KeysRevived where keys that were destroyed live
+    again.
     """
     with _alone():
         reconcile_ledger()
+        _require_begun_key(may_be_lost=again)
         provider = keyring().provider
         if is_under_way():
             raise RotationStopped("A rotation is under way: run rotate_keys, which goes on with it.")
-        return provider.begin_epoch()
+        epoch = provider.begin_epoch()
+        with record_many([_begun(epoch)], by=actor, now=now):
+            return epoch
 
 
 def is_under_way() -> bool:
@@ -96,6 +102,7 @@ def rotate_keys(
     """
     with _alone():
         reconcile_ledger()
+        _require_begun_key(may_be_lost=False)
         provider = keyring().provider
         done = Rotation(goes_on=clinic_id is None and is_under_way())
         everything = clinic_id is None
@@ -170,9 +177,8 @@ class _Turn:
                     },
                 )
             ]
-            if clinic_id == SYSTEM:
-                begun = {"provider": provider.name, "epoch": epoch}
-                drafts.insert(0, Draft(action=Action.PROVIDER_EPOCH_BEGUN, clinic_id=SYSTEM, details=begun))
+            if clinic_id == SYSTEM and last_begun() != Begun(epoch, provider.fingerprint(epoch)):
+                drafts.insert(0, _begun(epoch))
             with record_many(drafts, by=self.actor, now=self.now) as entry:
                 ClinicKey.objects.create(
                     clinic_id=clinic_id,
@@ -303,6 +309,20 @@ class _Turn:
             )
             self._bury(old, *destroyed)
         self.done.provider_epochs_destroyed += gone
+
+
+def _begun(epoch: int) -> Draft:
+    provider = keyring().provider
+    details = {"provider": provider.name, "epoch": epoch, "fingerprint": provider.fingerprint(epoch)}
+    return Draft(action=Action.PROVIDER_EPOCH_BEGUN, clinic_id=SYSTEM, details=details)
+
+
+def _require_begun_key(*, may_be_lost: bool) -> None:
+    used = max((_provider_epoch(row) for row in _living()), default=0)
+    try:
+        require_begun_key(used=used, may_be_lost=may_be_lost)
+    except AnotherTopmostKey as error:
+        raise RotationStopped(str(error)) from error
 
 
 def _living(clinic_id: UUID | None = None) -> Iterator[ClinicKey]:

@@ -180,15 +180,62 @@ def store(issued: IssuedKeys, clinic_id, now) -> None:
 
 
 def test_the_topmost_key_can_be_made_first_and_backed_up(clinic, patient, provider, now):
-    assert begin_provider_epoch() == 2
+    assert begin_provider_epoch(actor=ACTOR, now=now) == 2
     assert is_under_way()
     with pytest.raises(RotationStopped, match="under way"):
-        begin_provider_epoch()
+        begin_provider_epoch(actor=ACTOR, now=now)
 
     done = rotate_keys(actor=ACTOR, now=now)
 
     assert (done.goes_on, done.provider_epoch) == (True, 2)
     assert files(provider) == ["root.key.2"]
+    # One entry for the key, not one for each step.
+    assert [str(one) for one in actions_of(SYSTEM)].count("key.provider_epoch_begun") == 1
+
+
+@pytest.mark.parametrize("step", [rotate_keys, begin_provider_epoch])
+def test_a_machine_without_the_key_that_was_begun_makes_no_other(clinic, patient, provider, now, step):
+    """Of several machines, the second step is run where the new file was forgotten."""
+    before = secrets_of_all()
+    begin_provider_epoch(actor=ACTOR, now=now)
+    backup = provider.file_of(2).read_bytes()
+    provider.file_of(2).unlink()
+
+    with pytest.raises(RotationStopped, match=r"root\.key\.2 was begun, and is not on this machine"):
+        step(actor=ACTOR, now=now)
+    assert files(provider) == ["root.key"]
+
+    FileKeyProvider(provider.path).begin_epoch()
+    with pytest.raises(RotationStopped, match=r"root\.key\.2 is another key .* than the one that was begun"):
+        step(actor=ACTOR, now=now)
+    assert files(provider) == ["root.key", "root.key.2"]
+
+    provider.file_of(2).unlink()
+    provider.file_of(2).write_bytes(backup)
+    provider.file_of(2).chmod(0o400)
+    rotate_keys(actor=ACTOR, now=now)
+    assert files(provider) == ["root.key.2"]
+    assert secrets_of_all() == before
+
+
+def test_a_key_that_was_begun_and_lost_everywhere_is_made_again(clinic, patient, provider, now):
+    begin_provider_epoch(actor=ACTOR, now=now)
+    provider.file_of(2).unlink()
+
+    assert begin_provider_epoch(actor=ACTOR, now=now, again=True) == 2
+
+    rotate_keys(actor=ACTOR, now=now)
+    assert files(provider) == ["root.key.2"]
+
+
+def test_a_key_that_others_are_wrapped_under_is_never_made_again(clinic, patient, provider, now):
+    """The machine that rotated was interrupted; another one, that lacks its key, goes on."""
+    begin_provider_epoch(actor=ACTOR, now=now)
+    make_clinic("begun", now=now)
+    provider.file_of(2).unlink()
+
+    with pytest.raises(RotationStopped, match=r"Keys are wrapped under the key file root\.key\.2, which is not"):
+        begin_provider_epoch(actor=ACTOR, now=now, again=True)
 
 
 def test_a_file_that_somebody_put_there_is_taken(clinic, patient, provider, now):
@@ -404,7 +451,7 @@ def test_keys_that_were_destroyed_and_live_again_are_not_wrapped_anew(clinic, pa
     ledger().add({revived.id: now})
 
     with pytest.raises(KeysRevived, match=r"1 keys that were destroyed live again.* replay_destroyed_keys"):
-        step(**({"actor": ACTOR, "now": now} if step is rotate_keys else {}))
+        step(actor=ACTOR, now=now)
 
     assert set(DataKey.objects.values_list("epoch", flat=True)) == {1}
     assert files(provider) == ["root.key"]

@@ -56,6 +56,14 @@ class KeyProvider(Protocol):
         """
         ...
 
+    def fingerprint(self, epoch: int) -> str:
+        """What tells one epoch's key from any other, and tells nothing of it: a short code. Raises KeysUnavailable."""
+        ...
+
+    def name_of(self, epoch: int) -> str:
+        """What holds one epoch's key, to begin a sentence with: `The key file root.key.2`."""
+        ...
+
     def describe(self) -> str:
         """What holds the topmost key, for a sentence: `The key file root.key`."""
         ...

@@ -12,7 +12,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from backend.vault.ciphers import KEY_BYTES, NONCE_BYTES, TAG_BYTES, decrypt, encrypt, length_prefixed, new_key
+from backend.vault.ciphers import KEY_BYTES, NONCE_BYTES, TAG_BYTES, decrypt, derive, encrypt, length_prefixed, new_key
 from backend.vault.providers.base import EpochDestroyed, KeysUnavailable
 
 OPEN_TO_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -139,6 +139,14 @@ class FileKeyProvider:
                     f"The key file {path.name} can not be destroyed ({error.strerror}){advice}"
                 ) from error
 
+    def fingerprint(self, epoch: int) -> str:
+        """Eight bytes of what is derived from the key for this alone, as hexadecimal digits. Raises KeysUnavailable."""
+        return derive(self._key(epoch), purpose="root-fingerprint-v1")[:8].hex()
+
+    def name_of(self, epoch: int) -> str:
+        """The file by its name."""
+        return f"The key file {self.file_of(epoch).name}"
+
     def file_of(self, epoch: int) -> Path:
         """Where the key of one epoch lies."""
         return self.path if epoch == 1 else self.path.with_name(f"{self.path.name}.{epoch}")
@@ -190,6 +198,9 @@ class FileKeyProvider:
         return True
 
     def _cipher(self, epoch: int) -> AESGCM:
+        return AESGCM(self._key(epoch))
+
+    def _key(self, epoch: int) -> bytes:
         path = self.file_of(epoch)
         try:
             with path.open("rb") as file:
@@ -209,7 +220,7 @@ class FileKeyProvider:
             )
         if len(key) != KEY_BYTES:
             raise KeysUnavailable(f"The key file {path.name} does not hold exactly {KEY_BYTES} bytes.")
-        return AESGCM(key)
+        return key
 
 
 def _has_epoch(blob: bytes) -> bool:

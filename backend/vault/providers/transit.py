@@ -147,6 +147,14 @@ class TransitKeyProvider:
         self._ask("POST", f"keys/{self._settings.key}/rotate", {})
         return self.epochs()[-1]
 
+    def fingerprint(self, epoch: int) -> str:
+        """The version: no two machines have different keys under one."""
+        return f"version-{epoch}"
+
+    def name_of(self, epoch: int) -> str:
+        """The version by its number."""
+        return f"Version {epoch} of {self.describe()[:1].lower()}{self.describe()[1:]}"
+
     def destroy(self, epoch: int) -> None:
         """Have Vault forget this version and those before it, for good: `trim`. Refuses the newest one.
 

@@ -36,11 +36,19 @@ class Command(TellingCommand):
             help="Make the new topmost key and stop, so that it can be backed up (and copied to every machine) first.",
         )
 
+        parser.add_argument(
+            "--again",
+            action="store_true",
+            help="With --begin: the key that was begun is lost everywhere, before anything was wrapped under it.",
+        )
+
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run. What is wrong is told in a sentence."""
+        if options["again"] and not options["begin"]:
+            raise CommandError("--again goes with --begin.")
         try:
             if options["begin"]:
-                self._begin()
+                self._begin(again=options["again"])
             else:
                 self._rotate(options["clinic"])
         except RotationStopped as error:
@@ -52,11 +60,13 @@ class Command(TellingCommand):
                 "Interrupted. Nothing is lost: run it again, it goes on where it stopped.", returncode=INTERRUPTED
             ) from None
 
-    def _begin(self) -> None:
-        epoch = begin_provider_epoch()
+    def _begin(self, *, again: bool) -> None:
+        epoch = begin_provider_epoch(actor=system_actor("rotation"), now=clock.now(), again=again)
+        provider = keyring().provider
         self.stdout.write(
-            f"Epoch {epoch} of the topmost key was made ({keyring().provider.name}). Nothing is wrapped under it yet. "
-            "Back it up apart from the database, bring it to every machine that serves, then run rotate_keys."
+            f"Epoch {epoch} of the topmost key was made ({provider.name}, fingerprint {provider.fingerprint(epoch)}). "
+            "Nothing is wrapped under it yet. Back it up apart from the database, bring it to every machine that "
+            "serves, then run rotate_keys."
         )
 
     def _rotate(self, slug: str | None) -> None:

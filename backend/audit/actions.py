@@ -204,6 +204,13 @@ class Action(Enum):
         "Le décès du patient a été noté ; plus rien n’est envoyé.",
         source=C,
     )
+    PATIENT_ERASED = _spec(
+        "patient.erased",
+        "patient",
+        "A patient was erased: what found them by name and by their {contact_points} addresses is gone.",
+        "Un patient a été effacé : ce qui le retrouvait par son nom et ses {contact_points} adresses a disparu.",
+        contact_points=N,
+    )
     PATIENT_RESTRICTED = _spec(
         "patient.restricted",
         "patient",

@@ -62,6 +62,7 @@ from backend.messaging.operations.leaving import make_links, take_inbound_sms
 from backend.messaging.previewing import preview_preferences
 from backend.patients.models import ContactPoint, Representative, SuppressedBy
 from backend.patients.operations import (
+    erase_patient,
     hide_purposes,
     import_records,
     lift_restriction,
@@ -429,6 +430,7 @@ PROVOKED = {
     Action.CONSENT_INVALIDATED: lambda stage: end_by(stage, invalidate_consents, "form_unreadable"),
     Action.CONSENT_ERROR_REPORTED: slip,
     Action.CONSENT_ENTERED_IN_ERROR: slip,
+    Action.PATIENT_ERASED: lambda stage: erase_patient(**stage.of_clinic, patient_id=stage.patient.id),
     Action.PATIENT_RESTRICTED: restrict,
     Action.PATIENT_RESTRICTION_LIFTED: let_go_on,
     Action.NOTICE_DRAFTED: draft,

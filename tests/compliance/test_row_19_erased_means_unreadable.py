@@ -1,17 +1,17 @@
 """Row 19, GDPR Art. 17: erased means unreadable; the suppression stays, and so does the log.
 
-Not yet: a page or route that asks for it (an operation destroys the keys); the index by which names are searched stays.
+Not yet: a page or route that asks for it; an operation does it.
 """
 
 import pytest
 
 from backend.audit.actors import system_actor
-from backend.audit.keys import destroy_subject_keys
 from backend.audit.verification import check_entries, stored_entries
 from backend.messaging.delivery import deliver_due_messages
-from backend.patients.models import SuppressedBy
-from backend.patients.queries import patients_by_id
-from backend.patients.suppression import suppress_contact_points_of
+from backend.patients.models import ContactKind, ContactPoint, Patient
+from backend.patients.operations import erase_patient
+from backend.patients.queries import find_patients, patients_by_id
+from backend.patients.suppression import owners_of_address
 from backend.policy.vocabulary import Channel
 from backend.programmes.operations import plan_programmes
 from tests.conftest import DAY, HOUR
@@ -36,9 +36,8 @@ def app(leaving, as_patient):
 
 @pytest.fixture
 def erased(leaving, app, northgate, now):
-    these = {"clinic_id": northgate.id, "actor": system_actor(), "now": now}
-    suppress_contact_points_of(**these, patient_id=leaving.id, source=SuppressedBy.ERASURE)
-    destroy_subject_keys(subject_id=leaving.id, reason="erasure", **these)
+    done = erase_patient(clinic_id=northgate.id, patient_id=leaving.id, actor=system_actor(), now=now)
+    assert (done.confirmed, done.in_doubt) == (True, ())
     return leaving
 
 
@@ -48,6 +47,19 @@ def test_nobody_reads_what_was_erased(erased, app, desk, northgate):
     assert (found.status_code, found.json()["results"]) == (200, [])
     assert app.get("/api/v1/me").status_code in {401, 404}
     assert desk.get(f"/api/v1/clinics/northgate/patients/{erased.id}").status_code == 404
+
+
+def test_no_index_finds_them_by_name_or_address(leaving, northgate, now):
+    rows = ContactPoint.objects.filter(patient_id=leaving.id).values_list("kind", "value_index")
+    points = [(ContactKind(kind), bytes(index)) for kind, index in rows]
+    assert all(owners_of_address(*point, clinic_id=northgate.id) == (leaving.id,) for point in points)
+
+    erase_patient(clinic_id=northgate.id, patient_id=leaving.id, actor=system_actor(), now=now)
+
+    assert len(points) == 3
+    assert all(owners_of_address(*point, clinic_id=northgate.id) == () for point in points)
+    assert Patient.objects.get(id=leaving.id).family_name_index is None
+    assert find_patients(clinic_id=northgate.id, family_name="Disparue") == []
 
 
 def test_who_comes_back_in_a_file_is_not_written_to_at_the_old_addresses(erased, northgate, now):

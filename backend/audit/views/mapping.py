@@ -295,6 +295,7 @@ ROWS: Final[Mapping[str, Mapped]] = {
     "occasion.recorded": _create("", "occasion"),
     "patient.created": _create("Patient"),
     "patient.deceased": _update("Patient"),
+    "patient.erased": _update("Patient", purpose=PATIENT_REQUEST),
     "patient.listed": Mapped(
         pattern=Pattern.SEARCH, type=REST, subtype=(_interaction("search-type"),), action="E", object_type="Patient"
     ),

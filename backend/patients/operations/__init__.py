@@ -11,6 +11,7 @@ from backend.patients.operations.contact_points import (
     remove_device,
     verify_contact_point,
 )
+from backend.patients.operations.erasing import Erased, erase_patient
 from backend.patients.operations.importing import ImportCounts, import_records
 from backend.patients.operations.intake import ImportRow, RowOutcome
 from backend.patients.operations.representing import end_representation, hide_purposes, set_representation
@@ -19,6 +20,7 @@ from backend.patients.operations.restricting import Restricted, lift_restriction
 __all__ = [
     "CodeRefused",
     "CodeTooSoon",
+    "Erased",
     "ImportCounts",
     "ImportRow",
     "Restricted",
@@ -26,6 +28,7 @@ __all__ = [
     "add_contact_point",
     "attest_contact_point",
     "end_representation",
+    "erase_patient",
     "hide_purposes",
     "import_records",
     "lift_restriction",

@@ -1997,7 +1997,7 @@ def _sort_pins(contents: Contents, pins: Sequence[Pin], report: Report) -> tuple
                 f"{shown(pin.file)} is a checkpoint of another log ({shown(pin.checkpoint.origin)}) than this bundle."
             )
         if problem := note_problem(pin.note, key):
-            sentence = f"{shown(pin.file)} {problem} that this bundle names: one of the two is not genuine."
+            sentence = f"{shown(pin.file)} {problem}: it, or the key that this bundle names, is not genuine."
             report.add("pinned_signature", sentence)
         else:
             good[key.name].append(pin)

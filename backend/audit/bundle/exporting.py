@@ -3,14 +3,14 @@
 import logging
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import IO, Final, cast
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
@@ -23,7 +23,7 @@ from backend.audit.merkle import Frontier, leaf_hash
 from backend.audit.models import META, AuditCheckpoint, AuditLeaf, AuditLog, DataKey
 from backend.audit.notes import Checkpoint, NoteRefused, SigningKey, origin_of
 from backend.audit.queries import OpenedEntry, StoredEntry, open_entries
-from backend.audit.recording import Entry, microseconds, record
+from backend.audit.recording import Entry, Outcome, microseconds, record
 from backend.audit.sequencing import NotSequenced, require_inclusion, sequence_all
 from backend.audit.snapshots import one_snapshot
 from backend.audit.views.fhir import audit_event_lines
@@ -32,7 +32,8 @@ from backend.policy.vocabulary import Language
 from backend.vault import keyring as rings
 from backend.vault.ciphers import Tampered
 from backend.vault.identifiers import new_id
-from backend.vault.keyring import Scope, keyring
+from backend.vault.keyring import KeyUnavailable, Scope, keyring
+from backend.vault.providers import KeysUnavailable
 
 alarm = logging.getLogger("accord.audit.alarm")
 
@@ -88,11 +89,12 @@ def export_log(
 ) -> Exported:
     """Write the bundle of a clinic's log to a file that can be wound back; memory does not grow with the log.
 
-    The export's own entry is the last thing that has to be in it. `progress` is told how many entries came in since it
-    was told last. Raises NotSequenced, and LogInconsistent where the log is not what was signed; then, and whenever it
-    is broken off, the file is left empty.
+    The export's own entry is the last thing that has to be in it; where the export fails, a second one says so.
+    `progress` is told how many entries came in since it was told last. Raises NotSequenced, and LogInconsistent where
+    the log is not what was signed; then, and whenever it is broken off, the file is left empty.
     """
     contents = ["proof", *(["keys"] if recipient else []), *(["views"] if views else [])]
+    export = new_id()
     with record(
         Action.LOG_EXPORTED,
         by=actor,
@@ -100,10 +102,44 @@ def export_log(
         clinic_id=clinic_id,
         whole_clinic=True,
         using=using,
-        export=new_id(),
+        export=export,
         contents=contents,
     ) as entry:
         pass
+    try:
+        return _exported(
+            file, entry, clinic_id=clinic_id, now=now, recipient=recipient, views=views, progress=progress, using=using
+        )
+    except BaseException:
+        # The full disk may be the database's, too: what went wrong first is what is told.
+        with (
+            suppress(DatabaseError, KeysUnavailable, KeyUnavailable),
+            record(
+                Action.LOG_EXPORTED,
+                by=actor,
+                now=now,
+                clinic_id=clinic_id,
+                outcome=Outcome.ERROR,
+                using=using,
+                export=export,
+                contents=contents,
+            ),
+        ):
+            pass
+        raise
+
+
+def _exported(
+    file: IO[bytes],
+    entry: Entry,
+    *,
+    clinic_id: UUID,
+    now: datetime,
+    recipient: X25519PublicKey | None,
+    views: Views | None,
+    progress: Callable[[int], object],
+    using: str,
+) -> Exported:
     require_inclusion(entry.id, now=now, using=using)
     with _one_moment(clinic_id, now=now, using=using) as log, Archive(file) as archive:
         _add_proof(archive, log, progress)

@@ -1,5 +1,8 @@
 """What commonly goes wrong around a command, told in a sentence with exit code 1 instead of a traceback."""
 
+import os
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -14,6 +17,7 @@ from backend.vault.providers import KeysUnavailable
 # PostgreSQL, appendix A: undefined table, undefined column, no such schema.
 NOT_PREPARED: Final = frozenset({"42P01", "42703", "3F000"})
 LACKS_RIGHTS: Final = "42501"
+NOBODY_READS: Final = 128 + signal.SIGPIPE
 
 
 class TellingCommand(BaseCommand):
@@ -21,8 +25,15 @@ class TellingCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run, checks and all. Raises CommandError for the common failures; what is unheard of keeps its traceback."""
-        with told_in_a_sentence():
-            return super().execute(*args, **options)
+        try:
+            with told_in_a_sentence():
+                said = super().execute(*args, **options)
+                self.stdout.flush()
+                return said
+        except BrokenPipeError:
+            # Whoever read what this says, `head` for one, has gone. Python would complain once more as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(NOBODY_READS) from None
 
 
 @contextmanager

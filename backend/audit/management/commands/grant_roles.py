@@ -4,10 +4,11 @@ from argparse import ArgumentParser
 from collections.abc import Iterable
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError, connection, transaction
 
 from backend.audit.checks import is_up_to_date, standing_complaints
+from backend.audit.management.telling import TellingCommand
 from backend.audit.roles import (
     RoleNames,
     creation,
@@ -23,7 +24,7 @@ from backend.audit.roles import (
 LONGEST_NAME: Final = 63
 
 
-class Command(BaseCommand):
+class Command(TellingCommand):
     """Take every right away, give the least back, and look at what came of it; all of it or nothing."""
 
     help = "Give each database role the least it needs (PostgreSQL). Run as the owner after each migrate."

@@ -39,6 +39,8 @@ ROUNDS: Final = 20
 LOCK: Final = 0x4B657973  # "Keys"
 # Longer than any transaction of ours takes: whoever stores keys is waited for, nobody waits for this.
 PATIENCE: Final = "60s"
+# PostgreSQL, appendix A: lock_not_available.
+NOT_AVAILABLE: Final = "55P03"
 
 
 class RotationStopped(Exception):
@@ -112,9 +114,11 @@ def rotate_keys(
         try:
             turn.carry_out()
         except OperationalError as error:
+            why = str(error).partition("\n")[0].strip()
+            if getattr(error.__cause__, "sqlstate", None) == NOT_AVAILABLE or why.endswith("is locked"):
+                why = "somebody writes keys for a long time"
             raise RotationStopped(
-                "The database did not let the rotation go on, because somebody writes keys for a long time: run it "
-                "again, it goes on where it stopped."
+                f"The database did not let the rotation go on ({why}): run it again, it goes on where it stopped."
             ) from error
         finally:
             # Old keys, and new ones whose rows were not committed, are not to be remembered.

@@ -21,7 +21,7 @@ from backend.audit.ledger import ledger
 from backend.audit.memory import MemoryDamaged
 from backend.audit.models import META, AuditEntry, AuditLeaf, AuditLog, DataKey
 from backend.audit.notes import origin_of
-from backend.audit.recording import Draft, forget_log_numbers, record, record_many
+from backend.audit.recording import Draft, Outcome, forget_log_numbers, record, record_many
 from backend.vault.ciphers import Tampered
 from backend.vault.keyring import SYSTEM, KeyDestroyed, KeyUnavailable, keyring
 from backend.vault.providers import KeysUnavailable
@@ -111,9 +111,9 @@ def keys_destroyed_in_the_log() -> Iterator[UUID]:
                 yield from (UUID(str(key)) for key in keys)
 
 
-def note_backup(contents: str, *, actor: Actor, now: datetime) -> None:
-    """Record that a backup is taken, `data` or `keys`."""
-    with record(Action.BACKUP_TAKEN, by=actor, now=now, clinic_id=SYSTEM, contents=contents):
+def note_backup(contents: str, *, actor: Actor, now: datetime, outcome: Outcome = Outcome.OK) -> None:
+    """Record that a backup was taken, `data` or `keys`; or that it failed."""
+    with record(Action.BACKUP_TAKEN, by=actor, now=now, clinic_id=SYSTEM, outcome=outcome, contents=contents):
         pass
 
 

@@ -67,6 +67,11 @@ def test_a_folder_that_is_not_there_is_told(tmp_path, now):
         take(tmp_path / "none" / "next", now=now)
 
 
+def test_a_name_that_is_missing_is_told(now):
+    with pytest.raises(BackupRefused, match="name of the file is missing"):
+        take(Path(""), now=now)  # noqa: PTH201 - what an empty argument becomes
+
+
 def test_the_script_removes_them_too(tmp_path, now):
     """Before it takes a backup: also where taking one fails, as it does here, where there is no Accord."""
     script = tmp_path / "accord" / "deploy" / "backup"

@@ -1,15 +1,20 @@
 """What a restore refuses, and what it brings to an end: run as somebody runs it who has a fresh clone and SQLite."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import closing
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.config.test_commands_tell import assert_told, run
+from backend.audit.leaf import parse_leaf
+from backend.config.backups.archive import BackupRefused, open_archive
+from tests.config.test_commands_tell import ROOT, assert_told, run
 
 ERASE = """
 from backend import clock
@@ -34,6 +39,9 @@ clinic, people = get_clinic_by_slug("lilas"), [records.patient("one")]
 import_records(clinic_id=clinic.id, records=people, source="test", actor=system_actor(), now=clock.now())
 """
 CLINIC = ("lilas", "--name", "X", "--telephone", "01 99 00 00 01", "--address", "Y")
+
+
+ROOM = 200 << 10
 
 
 @dataclass(frozen=True)
@@ -136,3 +144,130 @@ def test_a_damaged_database_is_put_aside_all_the_same(place):
     assert ended.returncode == 0, ended.stderr
     assert "could not be read" in ended.stderr
     assert "of which 2 were destroyed again" in ended.stdout
+
+
+# --------------------------------------------------------------------------------------------------------- the archives
+
+
+@pytest.mark.parametrize("kind", ["data", "keys"])
+@pytest.mark.parametrize("how", ["added", "comment", *range(-22, 0)], ids=str)
+def test_an_archive_with_a_byte_changed_or_added_at_its_end_is_refused(made, tmp_path, kind, how):
+    content = (made / f"{kind}.backup").read_bytes()
+    path = tmp_path / "archive"
+    path.write_bytes(content)
+    assert open_archive(path, kind=kind).about.kind == kind
+
+    if how == "added":
+        path.write_bytes(content + b"x")
+    elif how == "comment":
+        path.write_bytes(content[:-2] + b"\x01\x00x")
+    else:
+        path.write_bytes(content[:how] + bytes([content[how] ^ 1]) + content[len(content) + how + 1 :])
+
+    with pytest.raises(BackupRefused, match="archive is damaged"):
+        open_archive(path, kind=kind)
+
+
+# --------------------------------------------------------------------------------------- a disk that is full, read-only
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for two hundred kilobytes."""
+    with _mounted(tmp_path / "full", f"size={ROOM}") as folder:
+        yield folder
+
+
+@contextmanager
+def _mounted(folder: Path, options: str) -> Iterator[Path]:
+    folder.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "none", folder], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("file systems can not be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def outcomes(place: Place, action: str) -> list[str]:
+    """How each of these actions ended, as the log says."""
+    with closing(sqlite3.connect(place.database)) as there:
+        rows = there.execute("SELECT leaf FROM audit_entry ORDER BY seq").fetchall()
+    headers = [parse_leaf(bytes(leaf)).header for (leaf,) in rows]
+    return [str(one["o"]) for one in headers if one["a"] == action]
+
+
+@pytest.mark.parametrize("kind", ["data", "keys"])
+def test_a_backup_that_failed_is_not_in_the_log_as_taken(place, full, kind):
+    assert outcomes(place, "backup.taken") == ["ok", "ok"]
+    (full / "rest").write_bytes(bytes(ROOM))
+
+    ended = place.run(f"backup_{kind}", str(full / "out"))
+
+    assert_told(ended, "No space left on device")
+    assert "ignored" not in ended.stderr
+    assert [path.name for path in full.iterdir()] == ["rest"]
+    subprocess.run(["mount", "-o", "remount,ro", full], check=True)
+    ended = place.run(f"backup_{kind}", str(full / "out"))
+    assert_told(ended, "Read-only file system")
+    assert outcomes(place, "backup.taken") == ["ok", "ok", "error", "error"]
+
+
+def test_an_export_that_failed_is_in_the_log_as_failed(place, full):
+    (full / "rest").write_bytes(bytes(ROOM))
+
+    assert_told(place.run("audit_export", "--clinic", "lilas", "--out", str(full / "out")), "No space left on device")
+
+    assert outcomes(place, "log.exported") == ["ok", "error"]
+
+
+def test_a_restore_onto_a_full_disk_leaves_what_was_there(place, full):
+    (full / "rest").write_bytes(bytes(150_000))
+    with closing(sqlite3.connect(full / "accord.sqlite3")) as there:
+        there.execute("CREATE TABLE kept (n)")
+
+    ended = run(
+        *("restore", place.folder, "--data", str(place.data), "--keys", str(place.keys), "--replace"),
+        ACCORD_DATABASE_URL=f"sqlite:///{str(full / 'accord.sqlite3').lstrip('/')}",
+    )
+
+    assert_told(ended, "No space left on device")
+    with closing(sqlite3.connect(full / "accord.sqlite3")) as there:
+        assert there.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    assert not [path for path in full.iterdir() if path.name.startswith(".")]
+
+
+def test_nobody_reads_what_is_written(place):
+    command = [sys.executable, str(ROOT / "manage.py"), "audit_export", "--system", "--out", str(place.folder / "out")]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        ended = subprocess.run(
+            command,
+            env={**os.environ, "ACCORD_DATA_DIR": str(place.folder), "ACCORD_DATABASE_URL": ""},
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    assert (ended.returncode, ended.stderr) == (141, "")
+    assert (place.folder / "out").exists()
+
+
+def test_a_rotation_on_a_full_disk_says_so(place, tmp_path):
+    place.done("rotate_keys", "--begin")
+    with _mounted(tmp_path / "small", "size=16m") as folder:
+        shutil.copytree(place.folder, folder / "place")
+        free = shutil.disk_usage(folder).free
+        (folder / "rest").write_bytes(bytes(free - (48 << 10)))
+
+        ended = Place(folder / "place").run("rotate_keys")
+
+    assert_told(ended, "database or disk is full")
+    assert "did not let the rotation go on" in ended.stderr
+    assert "it goes on where it stopped" in ended.stderr
+    assert "for a long time" not in ended.stderr

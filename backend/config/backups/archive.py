@@ -5,9 +5,10 @@ import json
 import os
 import re
 import secrets
+import struct
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,10 @@ ABANDONED_AFTER: Final = timedelta(hours=1)
 # APPNOTE.TXT 4.3.7: a zip file begins with the header of its first member, the name of which stands at byte 30.
 ZIP_BEGINS: Final = b"PK\x03\x04"
 NAME_AT: Final = 30
+# APPNOTE.TXT 4.3.16: the record at the end of a zip file.
+ZIP_ENDS: Final = b"PK\x05\x06"
+END: Final = struct.Struct("<4s4H2LH")
+ELSEWHERE: Final = 0xFFFFFFFF
 
 
 class BackupRefused(Exception):
@@ -59,11 +64,16 @@ class Archive:
             yield content
 
 
-def write_archive(path: Path, about: About, content: Iterable[bytes]) -> int:
+def write_archive(
+    path: Path, about: About, content: Iterable[bytes], *, written: Callable[[], None] = lambda: None
+) -> int:
     """Write an archive beside its place, then put it there; its size. Raises BackupRefused.
 
+    `written` is called once the content is on the disk, and before it is found under its name.
     What one that was killed has left in the folder is removed: it holds keys, or data, and nobody would look for it.
     """
+    if not path.name:
+        raise BackupRefused("The name of the file is missing.")
     if path.exists():
         raise BackupRefused(f"{path.name} is there already: a backup is never overwritten.")
     _remove_abandoned(path.parent, now=about.taken_at)
@@ -81,17 +91,21 @@ def write_archive(path: Path, about: About, content: Iterable[bytes]) -> int:
                 file.writestr(MANIFEST, _manifest(about, digest.hexdigest(), size))
             plain.flush()
             os.fsync(plain.fileno())
+        written()
         os.link(draft, path)
     except OSError as error:
         raise BackupRefused(f"{path.name} can not be written ({error.strerror}).") from error
     finally:
-        draft.unlink(missing_ok=True)
+        # Where nothing can be written nothing can be removed; a draft that stays is removed by the next backup.
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
     return path.stat().st_size
 
 
 def open_archive(path: Path, *, kind: str) -> Archive:
     """Read an archive through, once, before anything is done with it. Raises BackupRefused."""
     try:
+        _require_end(path)
         with zipfile.ZipFile(path) as file:
             if sorted(file.namelist()) != [CONTENT, MANIFEST] or file.getinfo(MANIFEST).file_size > LARGEST_MANIFEST:
                 raise BackupRefused(f"{path.name} is no backup of Accord.")
@@ -111,6 +125,22 @@ def open_archive(path: Path, *, kind: str) -> Archive:
     if (told.get("sha256"), told.get("bytes")) != (digest.hexdigest(), size):
         raise BackupRefused(f"{path.name} is damaged: its content is not what its manifest says.")
     return Archive(path, about)
+
+
+def _require_end(path: Path) -> None:
+    """The record that ends a zip file ends this one, says what ours says, and has no comment: no byte is left over."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - END.size))
+        tail = file.read()
+    if len(tail) != END.size:
+        raise zipfile.BadZipFile
+    mark, disk, disk_of_directory, here, members, length, offset, comment = END.unpack(tail)
+    if (mark, disk, disk_of_directory, here, members, comment) != (ZIP_ENDS, 0, 0, 2, 2, 0):
+        raise zipfile.BadZipFile
+    # Beyond 4 GiB the place of the directory is told by a record of its own, which is checked when it is read.
+    if offset != ELSEWHERE and offset + length != size - END.size:
+        raise zipfile.BadZipFile
 
 
 def _remove_abandoned(folder: Path, *, now: datetime) -> None:

@@ -194,9 +194,13 @@ def _into_sqlite(
             restored, count = _take_up(of_keys, ring, using=RESTORING, actor=actor, now=now)
         _settle(draft)
         aside = _put_in_place(draft, target, now=now)
+    except (OSError, sqlite3.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BackupRefused(f"{target.name} can not be written ({why}): nothing was restored.") from error
     finally:
         for left in (draft, *(draft.with_name(draft.name + end) for end in ("-wal", "-shm", "-journal"))):
-            left.unlink(missing_ok=True)
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
     return restored, count, aside
 
 

@@ -92,6 +92,8 @@ def dump_sqlite(connection: BaseDatabaseWrapper) -> Iterator[bytes]:
             connection.ensure_connection()
             connection.connection.backup(copy)
             _take_keys_out(copy)
+        except sqlite3.Error as error:
+            raise BackupRefused(f"The database can not be copied to {folder}, see TMPDIR ({error}).") from error
         finally:
             copy.close()
         with path.open("rb") as file:

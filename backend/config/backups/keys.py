@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import IO, Any, Final
 from uuid import UUID
@@ -36,9 +36,18 @@ def dump_keys() -> Iterator[bytes]:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for kind, (model, columns) in COLUMNS.items():
-            for row in model.objects.order_by("id").values_list(*columns).iterator(chunk_size=AT_ONCE):
+            for row in _in_pieces(model, columns):
                 told = {name: _written(value) for name, value in zip(columns, row, strict=True)}
                 yield json.dumps({"kind": kind, **told}, separators=(",", ":")).encode() + b"\n"
+
+
+def _in_pieces(model: type[ClinicKey] | type[DataKey], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Each piece read whole: whoever stops before the end, on a full disk for one, leaves no cursor open."""
+    rows = model.objects.order_by("id").values_list(*columns)
+    piece = list(rows[:AT_ONCE])
+    while piece:
+        yield from piece
+        piece = list(rows.filter(id__gt=piece[-1][0])[:AT_ONCE])
 
 
 def read_keys(content: IO[bytes]) -> Iterator[ClinicKey | DataKey]:

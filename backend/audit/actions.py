@@ -800,7 +800,7 @@ class Action(Enum):
     MESSAGE_SOUGHT = _spec(
         "message.sought",
         "message",
-        "{carrier} was asked whether it has a message that is in doubt; the data to compare is read.",
+        "The carrier {carrier} was asked whether it has a message that is in doubt; the data to compare is read.",
         "Il a été demandé à {carrier} s’il a un message dont l’envoi est incertain ; les données à comparer sont lues.",
         message=ID,
         carrier=C,

@@ -109,7 +109,7 @@ def test_patients_are_entered_while_keys_are_rotated(provider, tmp_path, now):
 
     assert min(said) > 0
     assert Patient.objects.filter(clinic_id=clinic.id).count() == 30 + sum(said)
-    assert len(secrets_of_all()) == 3 + 2 * 4 + 2 * (30 + sum(said))
+    assert len(secrets_of_all()) == 4 + 2 * 4 + 2 * (30 + sum(said))
     assert provider.epochs() == [4]
     newest = dict(ClinicKey.objects.filter(destroyed_at=None).order_by("epoch").values_list("clinic_id", "epoch"))
     under = set(DataKey.objects.filter(destroyed_at=None).values_list("clinic_id", "epoch"))

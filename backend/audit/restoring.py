@@ -5,6 +5,7 @@ A backup may be older than an erasure. Three things outlive it and are believed 
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,7 +24,7 @@ from backend.audit.models import META, AuditEntry, AuditLeaf, AuditLog, DataKey
 from backend.audit.notes import origin_of
 from backend.audit.recording import Draft, Outcome, forget_log_numbers, record, record_many
 from backend.vault.ciphers import Tampered
-from backend.vault.keyring import SYSTEM, KeyDestroyed, KeyUnavailable, keyring
+from backend.vault.keyring import SYSTEM, KeyDestroyed, Keyring, KeyUnavailable, Scope, keyring
 from backend.vault.providers import KeysUnavailable
 
 REASON: Final = "restored_backup"
@@ -56,12 +57,20 @@ def reconcile_ledger(*, using: str = DEFAULT_DB_ALIAS) -> int:
     missing = add_tombstones(using=using)
     revived = list(_living(ledger().read() - tombstones(using=using).keys(), using=using))
     if revived:
+        _see_that_it_opens()
         raise KeysRevived(
             f"{len(revived)} keys that were destroyed live again in this database: it comes from a backup that is "
             "older than their destruction. Nothing may start like this. Run manage.py replay_destroyed_keys, which "
             "destroys them again; and manage.py audit_restored if you restored by other means than manage.py restore."
         )
     return missing
+
+
+def _see_that_it_opens() -> None:
+    """Keys can be destroyed again only with an entry. Raises EpochDestroyed where a rotation left none to seal it."""
+    fresh = Keyring(provider=keyring().provider, store=keyring().store)
+    with suppress(Tampered, KeyDestroyed, KeyUnavailable):
+        fresh.current(clinic_id=SYSTEM, scope=Scope.WRITER_MAC)
 
 
 def add_tombstones(*, using: str = DEFAULT_DB_ALIAS) -> int:

@@ -91,6 +91,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place.done("shell", "--no-imports", "--command", SETTLE)
     place.done("backup_data", str(place.data))
     place.done("backup_keys", str(place.keys))
+    shutil.copy(place.database, place.folder / "by-hand")
     place.done("shell", "--no-imports", "--command", ERASE)
     return place.folder
 
@@ -144,6 +145,17 @@ def test_a_damaged_database_is_put_aside_all_the_same(place):
     assert ended.returncode == 0, ended.stderr
     assert "could not be read" in ended.stderr
     assert "of which 2 were destroyed again" in ended.stdout
+
+
+def test_a_copy_from_before_a_rotation_is_said_to_be_lost(place):
+    """Nobody is sent from one command to the next, none of which can open it."""
+    place.done("rotate_keys")
+    shutil.copy(place.folder / "by-hand", place.database)
+
+    for name in "prepare", "replay_destroyed_keys", "audit_restored":
+        ended = place.run(name)
+        assert_told(ended, "from before can not be opened any more")
+        assert "Run manage.py replay_destroyed_keys" not in ended.stderr
 
 
 # --------------------------------------------------------------------------------------------------------- the archives

@@ -129,7 +129,7 @@ def _see_that_they_open(ring: Keyring) -> None:
         ring.current(clinic_id=SYSTEM, scope=Scope.WRITER_MAC)
         ring.current(clinic_id=SYSTEM, scope=Scope.CLINIC)
     except EpochDestroyed as error:
-        raise BackupRefused(f"{error} Take a backup of the keys that is newer than the last rotation.") from error
+        raise BackupRefused(f"{error} Give a backup of the keys that is newer than the last rotation.") from error
     except Tampered as error:
         raise BackupRefused(f"{ring.provider.describe()} is not the one that these keys were wrapped with.") from error
     except (KeyUnavailable, KeyDestroyed) as error:

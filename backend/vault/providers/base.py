@@ -15,6 +15,13 @@ class KeysUnavailable(Exception):
 class EpochDestroyed(KeysUnavailable):
     """What is to be unwrapped was wrapped under an epoch that was destroyed since."""
 
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"These keys were wrapped under {place} destroyed when the keys were rotated. A copy of the database from "
+            "before can not be opened any more: bring back, with manage.py restore, a backup of the data and one of "
+            "the keys that is newer than the rotation."
+        )
+
 
 class KeyProvider(Protocol):
     """Wraps clinic keys under a key that never enters the database. `context` is authenticated."""

@@ -208,10 +208,8 @@ class FileKeyProvider:
                 key = file.read(KEY_BYTES + 1)
         except OSError as error:
             if isinstance(error, FileNotFoundError) and any(later > epoch for later in self._later()):
-                raise EpochDestroyed(
-                    f"These keys were wrapped under the key file {path.name}, which is gone, and there are newer ones: "
-                    "it was destroyed when the keys were rotated."
-                ) from error
+                place = f"the key file {path.name}, which is gone, and there are newer ones: it was"
+                raise EpochDestroyed(place) from error
             raise KeysUnavailable(f"The key file {path.name} can not be read ({error.strerror}).") from error
         if mode & OPEN_TO_OTHERS:
             raise KeysUnavailable(

@@ -255,10 +255,7 @@ class TransitKeyProvider:
         if status == HTTPStatus.BAD_REQUEST and is_decrypting:
             said = body.decode(errors="replace").lower()
             if TOO_OLD in said:
-                return EpochDestroyed(
-                    f"These keys were wrapped under a version of {self.describe().lower()} that was destroyed when the "
-                    "keys were rotated."
-                )
+                return EpochDestroyed(f"a version of {self.describe().lower()} that was")
             if TOO_NEW not in said and any(words in said for words in NOT_AUTHENTIC):
                 return Tampered()
         if status == HTTPStatus.FORBIDDEN:

@@ -137,7 +137,7 @@ def test_a_rotation_waits_for_keys_that_are_being_stored(provider, now):
     rotating.result()
 
     assert set(DataKey.objects.filter(subject_id=subject).values_list("epoch", flat=True)) == {2}
-    assert len(secrets_of_all()) == 3 + 2 + 2
+    assert len(secrets_of_all()) == 4 + 2 + 2
 
 
 def is_waiting() -> bool:

@@ -303,5 +303,10 @@ def test_in_the_database_nothing_leaves_without_a_yes_that_stands(northgate, man
             suppress_health_check=list(HealthCheck),
         ),
     )
+    # One walk is written down, so that something surely was sent.
+    sure = Here()
+    sure.begin(begins=START, consenting=True, outdated=False)
+    sure.a_reminder_is_planned_and_sent(after_a_yes=False)
+    sure.teardown()
     for step in ("grant", "refuse", "withdraw", "object", "restrict", "import", "birthday", "erase", "send"):
         assert Here.steps[step], f"{step} was not among the steps"

@@ -240,8 +240,7 @@ class _History(Endpoint):
             limit=limit + 1,
         )
         shown, after = next_page(rows, limit, lambda row: (row.preferences.version,))
-        slugs = _switches(self.clinic, self.hidden)
-        return page([_version(row, self.clinic, slugs) for row in shown], next_cursor=after)
+        return page(versions_on_the_wire(shown, self.clinic, hidden=self.hidden), next_cursor=after)
 
 
 class MyPreferences(_Preferences, MeEndpoint):
@@ -266,6 +265,14 @@ class PatientPreferenceHistory(_History, PatientEndpoint):
     """A patient's as they were, for staff and the data protection officer."""
 
     permission_classes = [StaffWritesDpoReads]
+
+
+def versions_on_the_wire(
+    rows: Iterable[PreferenceVersionRow], clinic: ClinicFacts, *, hidden: frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
+    """Versions of a patient's preferences as they are answered."""
+    slugs = _switches(clinic, hidden)
+    return [_version(row, clinic, slugs) for row in rows]
 
 
 def _version(row: PreferenceVersionRow, clinic: ClinicFacts, slugs: Iterable[str]) -> dict[str, Any]:

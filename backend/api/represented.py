@@ -20,6 +20,7 @@ from backend.api.consents import MyConsents, MyNotices
 from backend.api.endpoints import MeEndpoint, is_shown
 from backend.api.me import MeOutput
 from backend.api.messages import MyMessage, MyMessages, MyMessageWhy
+from backend.api.own_data import MyExport
 from backend.api.pages import refuse_unknown
 from backend.api.permissions import RepresentativeOnly
 from backend.api.preferences import MyPreferenceHistory, MyPreferences
@@ -32,8 +33,10 @@ from backend.errors import NotFound
 from backend.patients.queries import PatientProfile, representations_by_id, reveal_profiles
 from backend.policy.ages import Capacity, capacity
 from backend.policy.vocabulary import RepresentationKind, RepresentationScope
+from backend.privacy.portability import Part
 
 CONFIDENTIAL = "confidential_from_representative"
+PARTS = {RepresentationScope.CONSENTS: Part.CONSENTS, RepresentationScope.PREFERENCES: Part.PREFERENCES}
 
 
 class RepresentedEndpoint(MeEndpoint):
@@ -42,6 +45,7 @@ class RepresentedEndpoint(MeEndpoint):
     scope: ClassVar[RepresentationScope | None] = None
     profile: PatientProfile
     representative_id: UUID
+    covers: frozenset[RepresentationScope]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Look up who it is about, and whether this person may, today. Looking is recorded."""
@@ -70,7 +74,7 @@ class RepresentedEndpoint(MeEndpoint):
             raise NotFound
         if right.kind is RepresentationKind.PARENTAL_AUTHORITY:
             self._refuse_where_grown(request, capacity(profile.birth_date, today, self.clinic.country))
-        self.profile, self.hidden = profile, right.hidden_purposes
+        self.profile, self.hidden, self.covers = profile, right.hidden_purposes, frozenset(right.scope)
 
     def _refuse_where_grown(self, request: Request, decides: Capacity) -> None:
         """Parental authority ends at eighteen; before, from the age of consent on, it looks and does not decide."""
@@ -149,6 +153,24 @@ class RepresentedReceipt(RepresentedEndpoint, MyReceipt):
     permission_classes = [RepresentativeOnly]
     tag = "represented"
     scope = RepresentationScope.CONSENTS
+
+
+class RepresentedExport(RepresentedEndpoint, MyExport):
+    """What the patient gave, as far as the representation goes; of addresses, those of who represents them."""
+
+    permission_classes = [RepresentativeOnly]
+    tag = "represented"
+
+    def parts(self) -> list[Part]:
+        """What the scope covers. Raises PermissionDenied where that is nothing."""
+        parts = [part for scope, part in PARTS.items() if scope in self.covers]
+        if not parts:
+            raise exceptions.PermissionDenied(code="not_represented")
+        return [Part.CONTACT_POINTS, *parts]
+
+    def asking(self) -> UUID | None:
+        """The representative."""
+        return self.representative_id
 
 
 class RepresentedPreferences(RepresentedEndpoint, MyPreferences):

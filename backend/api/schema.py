@@ -9,6 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
+from backend.consent.standards.facts import Writer
 from backend.patients.models import OccasionKind
 from backend.patients.suppression import Lifting
 from backend.policy.contact import Remedy
@@ -31,6 +32,7 @@ from backend.policy.vocabulary import (
     RestrictionGround,
     Tone,
 )
+from backend.privacy.portability import Part
 from backend.programmes.models import ProgrammeState
 
 PAGING: Final = [
@@ -77,6 +79,9 @@ LIFTING_REASON: Final = _choices(LiftingReason)
 SUPPRESSION_LIFTING_REASON: Final = _choices(Lifting)
 MATERIALITY: Final = _choices(Materiality)
 CONSENT_STATE: Final = _choices(ConsentStatus)
+OWN_DATA_PART: Final = _choices(Part)
+WRITER: Final = _choices(Writer)
+SPEAKER: Final = [("patient", "patient"), ("representative", "representative")]
 MESSAGE_STATE: Final = _choices(MessageState)
 PROGRAMME_STATE: Final = _choices(ProgrammeState)
 CONTACT_STATUS: Final = _choices(ContactStatus)

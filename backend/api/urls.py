@@ -13,6 +13,7 @@ from backend.api import (
     messages,
     notices,
     objections,
+    own_data,
     patients,
     preferences,
     previewing,
@@ -45,6 +46,7 @@ urlpatterns: list[URLPattern] = [
     path("me/consents", consents.MyConsents.as_view(), name="me-consents"),
     path("me/consents/<uuid:event_id>/receipt", receipts.MyReceipt.as_view(), name="me-receipt"),
     path("me/consents/later", correcting.MyConsentsLater.as_view(), name="me-consents-later"),
+    path("me/export", own_data.MyExport.as_view(), name="me-export"),
     path("me/representatives", representing.MyRepresentatives.as_view(), name="me-representatives"),
     path(
         "me/representatives/<uuid:representative_id>/hidden-purposes",
@@ -76,6 +78,7 @@ urlpatterns: list[URLPattern] = [
         represented.RepresentedReceipt.as_view(),
         name="represented-receipt",
     ),
+    path(f"{REPRESENTED}/export", represented.RepresentedExport.as_view(), name="represented-export"),
     path(f"{REPRESENTED}/preferences", represented.RepresentedPreferences.as_view(), name="represented-preferences"),
     path(
         f"{REPRESENTED}/preferences/history",

@@ -855,6 +855,14 @@ class Action(Enum):
         first_day=C,
         last_day=C,
     )
+    OWN_DATA_EXPORTED = _spec(
+        "patient.data_exported",
+        "patient",
+        "What a patient gave was handed out in a form that other programs read ({form}: {parts}).",
+        "Ce qu’un patient avait fourni a été remis sous une forme que d’autres programmes lisent ({form} : {parts}).",
+        form=C,
+        parts=CS,
+    )
     LOG_EXPORTED = _spec(
         "log.exported",
         "log",

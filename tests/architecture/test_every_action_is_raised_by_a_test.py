@@ -83,6 +83,7 @@ from backend.policy.vocabulary import (
     RestrictionGround,
 )
 from backend.preferences.operations import PreferenceChange, change_preferences
+from backend.privacy.portability import Form, export_own_data
 from backend.programmes.operations import compute_reach, pause_programme, plan_programmes
 from backend.programmes.queries import get_programme_by_slug
 from backend.vault.keyring import SYSTEM
@@ -476,6 +477,7 @@ PROVOKED = {
     Action.TEMPLATE_PUBLISHED: start_another,
     Action.LOG_READ: lambda stage: stage.get("audit/entries", role=Role.DPO, actor=stage.dpo),
     Action.CONSENTS_EXPORTED: lambda stage: stage.get("consents/export", role=Role.DPO, actor=stage.dpo),
+    Action.OWN_DATA_EXPORTED: lambda stage: export_own_data(**stage.of_patient, form=Form.JSON),
     Action.LOG_EXPORTED: lambda stage: stage.get("audit/export", role=Role.DPO, actor=stage.dpo),
     Action.LOG_VERIFIED: lambda stage: (sequence_all(now=stage.now), verify_log(**stage.of_clinic, kept=None)),
     Action.ENTRIES_REFUSED: let_in,

@@ -8,6 +8,7 @@ from tests.api.conftest import (  # noqa: F401 - fixtures
     desk,
     doctor,
     me,
+    nobody,
     officer,
     patient_token,
     stranger,

@@ -1,6 +1,6 @@
 """Row 9, CSP L.1111-5: what a minor keeps from their parents is not sent to them; the minor hears of it all the same.
 
-Not yet: pages and copies for representatives, which would leave the same things out.
+Not yet: pages for representatives, which would leave the same things out; what they take along does (row 21).
 """
 
 from backend.audit.actions import Action

@@ -294,6 +294,7 @@ ROWS: Final[Mapping[str, Mapped]] = {
     "occasion.changed": _update("", "occasion"),
     "occasion.recorded": _create("", "occasion"),
     "patient.created": _create("Patient"),
+    "patient.data_exported": _disclosure(PATIENT_REQUEST),
     "patient.deceased": _update("Patient"),
     "patient.erased": _update("Patient", purpose=PATIENT_REQUEST),
     "patient.listed": Mapped(

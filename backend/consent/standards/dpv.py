@@ -96,6 +96,11 @@ def dpv_record(record: ConsentRecord) -> Json:
     return {"@context": CONTEXT, **_record(record)}
 
 
+def dpv_records(records: Sequence[ConsentRecord]) -> Json:
+    """Several of them, in one document."""
+    return {"@context": CONTEXT, "@graph": [_record(record) for record in records]}
+
+
 def dpv_receipt(records: Sequence[ConsentRecord], *, receipt_id: UUID, created: datetime) -> Json:
     """A `dpv:ConsentReceipt` for one patient: what they hold of these records, of which there is at least one."""
     return {

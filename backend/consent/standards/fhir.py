@@ -4,6 +4,8 @@ What can not be said in FHIR (channel, legal basis, method, hashes) stands in ex
 them still gets a valid Consent. Patients, clinics and representatives are named by their ids here, and not described.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -78,14 +80,22 @@ def fhir_provenance(record: ConsentRecord, event: RecordedEvent) -> Json:
     return told
 
 
+def fhir_resources(record: ConsentRecord) -> list[Json]:
+    """Everything that was said and where each of it comes from."""
+    return [*fhir_consents(record), *(fhir_provenance(record, event) for event in record.events)]
+
+
 def fhir_bundle(record: ConsentRecord) -> Json:
     """Everything that was said and where each of it comes from, as one Bundle."""
-    resources = [*fhir_consents(record), *(fhir_provenance(record, event) for event in record.events)]
-    site = record.controller.site
+    return bundle_of(fhir_resources(record), site=record.controller.site, at=record.as_of)
+
+
+def bundle_of(resources: Sequence[Json], *, site: str, at: datetime) -> Json:
+    """Resources as one Bundle, in which each finds those that it refers to."""
     return {
         "resourceType": "Bundle",
         "type": "collection",
-        "timestamp": instant(record.as_of),
+        "timestamp": instant(at),
         "entry": [{"fullUrl": f"{site}/fhir/{one['resourceType']}/{one['id']}", "resource": one} for one in resources],
     }
 
@@ -173,7 +183,9 @@ def _agents(record: ConsentRecord, event: RecordedEvent) -> list[Json]:
     organization = _reference("Organization", record.controller.id)
     match event.written_by:
         case Writer.STAFF:
-            who: Json = {"type": "Practitioner", "identifier": {"value": event.pseudonym}}
+            # To the patient it is enough that staff wrote it down, and not who.
+            named: Json = {"identifier": {"value": event.pseudonym}} if event.pseudonym else {"display": "staff"}
+            who: Json = {"type": "Practitioner", **named}
             return [*agents, {**_agent("enterer", "Enterer", who), "onBehalfOf": organization}]
         case Writer.SYSTEM:
             return [*agents, _agent("assembler", "Assembler", {"type": "Device", "display": "Accord"})]

@@ -28,6 +28,7 @@ REASONS: Final[dict[str, dict[str, str]]] = {
     "patients.Patient": {
         "family_name_index": INDEX,
         "language": "the language to write in",
+        "holiday_region": "part of France with holidays of its own, if any: marketing by SMS keeps them",
         "is_active": STATE,
         "is_deceased": "nothing is sent to the dead: the gate needs it before anything is opened",
         "deceased_at": "as above",

@@ -22,7 +22,7 @@ from backend.patients.queries import (
 )
 from backend.patients.suppression import Suppressed, suppressed_points
 from backend.policy.contact import ConsentFact, ContactFacts, ContactPointFacts, Verdict, decide
-from backend.policy.holidays import closed_days_around
+from backend.policy.holidays import closed_days_around, region_of_line, region_of_time_zone
 from backend.policy.timing import zone_named
 from backend.policy.vocabulary import Channel, Decided, MessageState, RepresentationScope
 from backend.preferences.queries import PreferenceRow, preferences_of
@@ -137,7 +137,21 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         template_exists=candidate.template_exists,
         not_before=candidate.not_before,
         expires_at=candidate.expires_at,
-        closed_days=closed_days_around(clinic.country, now.astimezone(zone_named(zone)).date()),
+        closed_days=closed_days(clinic, patient, time_zone=zone, now=now),
+    )
+
+
+def closed_days(clinic: ClinicFacts, patient: PatientFacts | None, *, time_zone: str, now: datetime) -> frozenset[date]:
+    """Public holidays around now, on the patient's clock: of the clinic's country and region, and of the patient's."""
+    regions = {
+        region_of_line(country=clinic.country, address=clinic.address),
+        region_of_time_zone(time_zone),
+        None if patient is None else patient.holiday_region,
+    }
+    return closed_days_around(
+        clinic.country,
+        now.astimezone(zone_named(time_zone)).date(),
+        frozenset(region for region in regions if region is not None),
     )
 
 

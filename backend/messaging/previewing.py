@@ -16,12 +16,12 @@ from django.db.models import Q
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
 from backend.audit.recording import record
-from backend.clinics.queries import get_clinic
+from backend.clinics.queries import ClinicFacts, get_clinic
 from backend.consent.queries import PurposeRow, purposes_by_id
 from backend.errors import InvalidInput
-from backend.messaging.gate import COUNTED, LONGEST_CAP
+from backend.messaging.gate import COUNTED, LONGEST_CAP, closed_days
 from backend.messaging.models import Message
-from backend.patients.queries import require_patient
+from backend.patients.queries import PatientFacts, require_patient
 from backend.policy.contact import (
     REASON_ORDER,
     ConsentFact,
@@ -97,7 +97,7 @@ def preview_preferences(
     """Say which messages of the last days would have come with this change. Nothing is changed. Raises InvalidInput."""
     if not 1 <= days <= MOST_DAYS:
         raise InvalidInput(f"From 1 to {MOST_DAYS} days.", field="days")
-    require_patient(clinic_id=clinic_id, patient_id=patient_id)
+    patient = require_patient(clinic_id=clinic_id, patient_id=patient_id)
     standing = get_preferences(clinic_id=clinic_id, patient_id=patient_id)
     wanted = change.applied_to(standing) if change.said else standing
     with record(
@@ -109,11 +109,11 @@ def preview_preferences(
         fields=list(change.said),
         days=days,
     ):
-        return _preview(clinic_id, patient_id, wanted, since=now - timedelta(days=days), until=now)
+        return _preview(patient, wanted, since=now - timedelta(days=days), until=now)
 
 
-def _preview(clinic_id: UUID, patient_id: UUID, wanted: PreferenceRow, *, since: datetime, until: datetime) -> Preview:
-    of_patient = Message.objects.in_clinic(clinic_id).filter(patient_id=patient_id)
+def _preview(patient: PatientFacts, wanted: PreferenceRow, *, since: datetime, until: datetime) -> Preview:
+    of_patient = Message.objects.in_clinic(patient.clinic_id).filter(patient_id=patient.id)
     rows = list(
         of_patient.filter(
             Q(state__in=RECEIVED, claimed_at__gt=since, claimed_at__lte=until)
@@ -135,7 +135,8 @@ def _preview(clinic_id: UUID, patient_id: UUID, wanted: PreferenceRow, *, since:
     )
     replay = _Replay(
         wanted=wanted,
-        time_zone=get_clinic(clinic_id).time_zone,
+        clinic=get_clinic(patient.clinic_id),
+        patient=patient,
         until=until,
         contacts=[at for at in before.values_list("claimed_at", flat=True) if at is not None],
     )
@@ -210,7 +211,8 @@ class _Replay:
     """The period once more, in the order of its hours: who waits is asked again when the waiting is over."""
 
     wanted: PreferenceRow
-    time_zone: str
+    clinic: ClinicFacts
+    patient: PatientFacts
     until: datetime
     contacts: list[datetime]
 
@@ -248,7 +250,7 @@ class _Replay:
         return verdict
 
     def _facts(self, one: _Asked, channel: Channel, moment: datetime) -> ContactFacts:
-        zone = self.wanted.time_zone or self.time_zone
+        zone = self.wanted.time_zone or self.clinic.time_zone
         return ContactFacts(
             now=moment,
             channel=channel,
@@ -266,6 +268,7 @@ class _Replay:
             preference=self.wanted.facts(time_zone=zone, recent_contacts=self.contacts),
             time_zone=zone,
             expires_at=one.expires_at,
+            closed_days=closed_days(self.clinic, self.patient, time_zone=zone, now=moment),
         )
 
 

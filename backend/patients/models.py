@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import models
 
 from backend.audit.guard import Guarded
+from backend.policy.holidays import HolidayRegion
 from backend.policy.vocabulary import (
     Channel,
     ContactStatus,
@@ -53,6 +54,10 @@ class Patient(Guarded):
     address = SealedField(null=True)
     language = models.CharField(  # noqa: DJ001 - not known is not an empty code
         max_length=2, null=True, choices=[(language.value, language.value) for language in Language]
+    )
+    # As coarse as a calendar of holidays needs it; the address itself is sealed.
+    holiday_region = models.CharField(
+        max_length=30, blank=True, choices=[(region.value, region.value) for region in HolidayRegion]
     )
     is_active = models.BooleanField(default=True)
     deceased_at = models.DateTimeField(null=True)

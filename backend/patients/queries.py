@@ -24,6 +24,7 @@ from backend.patients.models import (
 )
 from backend.patients.sources.telecoms import normalise_email, normalise_phone
 from backend.policy.contact import EVERY_PURPOSE
+from backend.policy.holidays import HolidayRegion
 from backend.policy.vocabulary import Channel, ContactStatus, Language, RepresentationKind, RepresentationScope
 from backend.vault.blind import Indexed, blind_index
 from backend.vault.fields import Sealed, ValueShredded
@@ -49,6 +50,7 @@ class PatientFacts:
     is_restricted: bool
     is_active: bool
     language: Language | None
+    holiday_region: HolidayRegion | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -468,6 +470,7 @@ def _facts(row: Patient, *, is_readable: bool = True) -> PatientFacts:
         is_restricted=row.restricted_at is not None,
         is_active=row.is_active,
         language=Language(row.language) if row.language else None,
+        holiday_region=HolidayRegion(row.holiday_region) if row.holiday_region else None,
     )
 
 

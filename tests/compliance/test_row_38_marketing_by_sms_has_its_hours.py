@@ -1,6 +1,6 @@
 """Row 38, market rules for SMS in France: marketing leaves Monday to Saturday, 8:00 to 20:00, on the patient’s clock.
 
-Not yet: holidays of one region only; marketing programmes, with their texts.
+Not yet: marketing programmes, with their texts.
 """
 
 from datetime import datetime
@@ -9,12 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.audit.actors import system_actor
 from backend.consent.operations import give_consent
 from backend.policy.vocabulary import Channel, Decided, Reason
+from backend.preferences.operations import PreferenceChange, change_preferences
 from tests.conftest import DAY
 from tests.consent.test_deciding import say
 from tests.consent.test_ending import answer
 from tests.consent.test_objecting import define_offers
+from tests.factories.clinics import make_clinic
+from tests.factories.patients import make_patient
+from tests.factories.programmes import define_words
 from tests.policy.facts import OFFERS, REMINDER, consent, decide
 
 ASKED = {"purpose": OFFERS, "consents": (consent(purpose=OFFERS.slug),)}
@@ -59,6 +64,63 @@ def test_on_a_public_holiday_the_gate_lets_no_offer_through(northgate, silent, n
     assert answer(silent, noon, purpose=OFFERS.slug) == ("defer", {"legal_window"})
     assert answer(silent, noon, purpose=OFFERS.slug, channel=Channel.EMAIL)[0] == "allow"
     assert answer(silent, noon - DAY, purpose=OFFERS.slug)[0] == ("defer" if is_sunday(noon - DAY) else "allow")
+
+
+REGIONAL = [
+    ("67000", "2027-03-26"),
+    ("57000", "2026-12-26"),
+    ("97200", "2027-05-22"),
+    ("97110", "2027-05-27"),
+    ("97300", "2027-06-10"),
+    ("97400", "2027-12-20"),
+    ("97600", "2027-04-27"),
+    ("97150", "2027-05-28"),
+    ("97133", "2027-10-09"),
+]
+
+
+def offered(clinic, patient, now):
+    define_offers(clinic, now)
+    say(give_consent, patient, now, purpose=OFFERS.slug, channels=[Channel.SMS])
+
+
+@pytest.mark.parametrize(("postal_code", "holiday"), REGIONAL)
+def test_on_a_holiday_where_the_patient_lives_no_offer_leaves(northgate, now, postal_code, holiday):
+    patient = make_patient(northgate.id, now=now - DAY, postal_code=postal_code)
+    elsewhere = make_patient(northgate.id, now=now - DAY, postal_code="75011")
+    offered(northgate, patient, now)
+    say(give_consent, elsewhere, now, purpose=OFFERS.slug, channels=[Channel.SMS])
+    noon = at(f"{holiday}T12:00:00+01:00")
+
+    assert answer(patient, noon, purpose=OFFERS.slug) == ("defer", {"legal_window"})
+    assert answer(elsewhere, noon, purpose=OFFERS.slug)[0] == "allow"
+
+
+def test_on_a_holiday_where_the_clinic_is_no_offer_leaves(db, now):
+    clinic = make_clinic("orme", now=now - DAY, address="2 quai des Bateliers, 67000 Strasbourg")
+    define_words(clinic.id, actor=system_actor(), now=now - DAY)
+    patient = make_patient(clinic.id, now=now - DAY, postal_code="75011")
+    offered(clinic, patient, now)
+
+    # Saturday 26 December 2026, and then a Sunday.
+    assert answer(patient, at("2026-12-26T12:00:00+01:00"), purpose=OFFERS.slug) == ("defer", {"legal_window"})
+    assert answer(patient, at("2026-12-28T12:00:00+01:00"), purpose=OFFERS.slug)[0] == "allow"
+
+
+def test_whoever_keeps_the_clock_of_la_reunion_keeps_its_holidays(northgate, silent, now):
+    offered(northgate, silent, now)
+    noon = at("2027-12-20T12:00:00+04:00")
+    assert answer(silent, noon, purpose=OFFERS.slug)[0] == "allow"
+
+    change_preferences(
+        clinic_id=northgate.id,
+        patient_id=silent.id,
+        change=PreferenceChange(time_zone="Indian/Reunion"),
+        actor=silent.actor,
+        now=now,
+    )
+
+    assert answer(silent, noon, purpose=OFFERS.slug) == ("defer", {"legal_window"})
 
 
 def test_the_clock_is_the_patients():

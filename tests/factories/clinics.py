@@ -11,13 +11,22 @@ from backend.clinics.operations import add_member, create_clinic
 from backend.clinics.queries import ClinicFacts, get_clinic
 
 
-def make_clinic(slug: str, *, now: datetime) -> ClinicFacts:
+def make_clinic(
+    slug: str,
+    *,
+    now: datetime,
+    address: str = "1 rue des Tilleuls, 00000 Exempleville",
+    country: str = "FR",
+    time_zone: str = "Europe/Paris",
+) -> ClinicFacts:
     clinic_id = create_clinic(
         slug=slug,
         name=f"Clinique {slug.title()}",
         discreet_name=slug.title(),
         telephone="01 99 00 12 34",
-        address="1 rue des Tilleuls, 00000 Exempleville",
+        address=address,
+        country=country,
+        time_zone=time_zone,
         actor=system_actor(),
         now=now,
     )

@@ -45,6 +45,8 @@ def make_patient(
     deceased: bool = False,
     language: Language | None = Language.FRENCH,
     reachable: bool = True,
+    postal_code: str = "00000",
+    country: str = "FR",
 ) -> PatientInTest:
     number = next(_numbers)
     ipp = f"ipp-{number}"
@@ -62,9 +64,9 @@ def make_patient(
         language=language,
         telecoms=tuple(telecoms),
         address_lines=("1 rue des Lilas",),
-        postal_code="00000",
+        postal_code=postal_code,
         city="Exempleville",
-        country="FR",
+        country=country,
         active=True,
     )
     counts = import_records(clinic_id=clinic_id, records=[record], source="test", actor=system_actor(), now=now)

@@ -50,7 +50,7 @@ def erase_patient(*, clinic_id: UUID, patient_id: UUID, actor: Actor, now: datet
                 point.value_index = secrets.token_bytes(len(point.value_index))
             ContactPoint.objects.bulk_update(points, ["value_index"])
             Patient.objects.filter(id=patient_id).update(
-                family_name_index=None, source_digest=None, erased_at=now, updated_at=now
+                family_name_index=None, source_digest=None, holiday_region="", erased_at=now, updated_at=now
             )
         keys = destroy_subject_keys(subject_id=patient_id, clinic_id=clinic_id, reason=REASON, actor=actor, now=now)
     drained = drain_attempts(patient_id=patient_id, lease=timedelta(seconds=settings.ACCORD_LEASE_SECONDS))

@@ -25,11 +25,13 @@ from backend.patients.operations.intake import (
     replace_contact_points,
     suppressed_rows,
 )
+from backend.patients.sources import telecoms
 from backend.patients.sources.reasons import Why
 from backend.patients.sources.records import (
     Identifier,
     PatientRecord,
 )
+from backend.policy.holidays import HolidayRegion, region_of
 from backend.vault.blind import Indexed
 from backend.vault.identifiers import new_id
 from backend.vault.keyring import Scope, keyring, keys_at_hand
@@ -42,6 +44,7 @@ OF_SOURCE: Final = (
     "birth_date",
     "address",
     "language",
+    "holiday_region",
     "is_active",
     "source_digest",
     "updated_at",
@@ -196,6 +199,7 @@ def _fill_patient(row: Patient, plan: _PatientPlan, intake: Intake) -> None:
         "country": given.country,
     }
     row.language = given.language
+    row.holiday_region = _holiday_region(given) or ""
     row.is_active = given.active
     # Death is noted once and for all: a later file that forgot it does not bring messages back.
     row.is_deceased = row.is_deceased or given.deceased
@@ -234,4 +238,11 @@ def _content_of_patient(given: PatientRecord) -> dict[str, Any]:
         "telecoms": content_of_telecoms(given.telecoms),
         "address": [list(given.address_lines), given.postal_code, given.city, given.country],
         "active": given.active,
+        # Patients from before it was known come again, once.
+        "holiday_region": _holiday_region(given),
     }
+
+
+def _holiday_region(given: PatientRecord) -> HolidayRegion | None:
+    # A country that no one knows is told by the postal code alone, as in files that name none.
+    return region_of(country=telecoms.region_of(given.country, default=""), postal_code=given.postal_code)

@@ -140,6 +140,23 @@ def check_template(source: str, *, allowed: frozenset[str]) -> None:
         raise TemplateRefused(f"unknown name: {', '.join(unknown)}")
 
 
+def names_used(source: str) -> list[tuple[str, int]]:
+    """The names that a piece of Liquid asks for from outside, with their places. Raises TemplateRefused."""
+    try:
+        looked_at = _compiled(source).analyze()
+    except LiquidError as error:
+        raise TemplateRefused(str(error)) from None
+    except Exception as error:  # noqa: BLE001 - whatever a template sets off, it is the template that is refused
+        raise TemplateRefused(type(error).__name__) from None
+    if unknown := sorted(set(looked_at.filters) - FILTERS):
+        raise TemplateRefused(f"unknown filter: {', '.join(unknown)}")
+    return [
+        (".".join(one if isinstance(one, str) else "*" for one in name.segments), name.span.index)
+        for names in looked_at.globals.values()
+        for name in names
+    ]
+
+
 def as_html(text: str, *, language: Language, large_print: bool = False) -> str:
     """A plain, responsive page of the text: paragraphs, no picture, no link tracking, nothing from elsewhere.
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_time
 
 from backend.clinics.queries import ClinicFacts
+from backend.messaging.names import example_values
 from backend.patients.queries import OccasionWords, PatientProfile
 from backend.policy.vocabulary import Language
 
@@ -58,16 +59,7 @@ def template_values(
 
 def invented_values(language: Language) -> dict[str, Any]:
     """Values of an invented patient, for previews and checks."""
-    words = _moment(datetime.fromisoformat("2026-03-12T13:30:00+00:00"), language=language, time_zone="Europe/Paris")
-    return {
-        "patient": {"first_name": "Camille", "family_name": "Exemple"},
-        "clinic": {"name": "Clinique X", "discreet_name": "Clinique X", "telephone": "01 99 00 00 00"},
-        "for_child": False,
-        "code": "123456",
-        "link": "https://accord.example.org/c/AbCdEfGhIjKlMnOpQrStUv",
-        "appointment": {**words, "place": "", "practitioner": ""},
-        "vaccination": {"month": words["month"]},
-    }
+    return example_values(language)
 
 
 def _moment(at: datetime, *, language: Language, time_zone: str) -> dict[str, str]:

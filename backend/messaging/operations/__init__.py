@@ -9,7 +9,8 @@ from backend.messaging.operations.planning import (
     choose,
     plan_messages,
 )
-from backend.messaging.operations.templates import VariantText, publish_template
+from backend.messaging.operations.templates import publish_template
+from backend.messaging.variants import VariantText
 
 __all__ = [
     "Choice",

@@ -1,7 +1,6 @@
 """Templates are published in versions; a published version never changes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -13,25 +12,14 @@ from backend.clinics.slugs import checked_slug
 from backend.consent.queries import get_purpose
 from backend.errors import InvalidInput
 from backend.messaging.models import TemplateVariant, TemplateVersion
+from backend.messaging.names import GROUPS
 from backend.messaging.rendering import TemplateRefused, Words, check_template, render
 from backend.messaging.values import invented_values
-from backend.policy.vocabulary import Channel, Language, Tone
+from backend.messaging.variants import VariantText
+from backend.policy.vocabulary import Channel
 from backend.vault.identifiers import new_id
 
-OFFERED: Final = frozenset({"patient", "clinic", "appointment", "vaccination", "for_child", "code", "link"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariantText:
-    """The words for one channel, language and tone, and what a lock screen may show of them."""
-
-    channel: Channel
-    language: Language
-    tone: Tone
-    body: str
-    subject: str = ""
-    discreet_subject: str = ""
-    discreet_body: str = ""
+OFFERED: Final = GROUPS
 
 
 def publish_template(

@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 
 import yaml
 
+from backend.messaging.variants import VariantText
 from backend.policy.vocabulary import Channel, Language, Nature, Tone
 
 LIBRARY: Final = Path(__file__).parent
@@ -105,19 +106,6 @@ class ProgrammeText:
     purpose: str
     definition: dict[str, Any]
     clinical: ClinicalText
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariantText:
-    """The words for one channel, language and tone, and what a lock screen may show of them."""
-
-    channel: Channel
-    language: Language
-    tone: Tone
-    body: str
-    subject: str = ""
-    discreet_subject: str = ""
-    discreet_body: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

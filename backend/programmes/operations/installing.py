@@ -6,7 +6,7 @@ from uuid import UUID
 from backend.audit.actors import Actor
 from backend.clinics.queries import get_clinic
 from backend.consent.operations import define_purpose, publish_notice
-from backend.messaging.operations import VariantText, publish_template
+from backend.messaging.operations import publish_template
 from backend.programmes.library.catalogue import (
     load_notice,
     load_programmes,
@@ -41,18 +41,7 @@ def install_library(*, clinic_id: UUID, actor: Actor, now: datetime) -> dict[str
             clinic_id=clinic_id,
             slug=template.slug,
             purpose=template.purpose,
-            variants=[
-                VariantText(
-                    channel=variant.channel,
-                    language=variant.language,
-                    tone=variant.tone,
-                    subject=variant.subject,
-                    body=variant.body,
-                    discreet_subject=variant.discreet_subject,
-                    discreet_body=variant.discreet_body,
-                )
-                for variant in template.variants
-            ],
+            variants=template.variants,
             actor=actor,
             now=now,
         )

@@ -11,8 +11,9 @@ from backend.messaging.operations.templates import OFFERED
 from backend.messaging.rendering import Rendered, Words, check_template, render
 from backend.messaging.segments import Encoding, characters_outside, count
 from backend.messaging.values import invented_values
+from backend.messaging.variants import VariantText
 from backend.policy.vocabulary import Channel, Language, Tone
-from backend.programmes.library.catalogue import SPOKEN_CHANNELS, VariantText, load_templates
+from backend.programmes.library.catalogue import SPOKEN_CHANNELS, load_templates
 
 TEMPLATES = load_templates()
 NO_BREAK = "\N{NO-BREAK SPACE}"

@@ -76,6 +76,7 @@ HAPPENED: Final = {
         EventKind.INVALIDATED: "Accord invalidé, mal recueilli",
         EventKind.ENTERED_IN_ERROR: "Erreur de saisie corrigée",
         EventKind.UNKNOWN: "Accord allégué sans preuve",
+        EventKind.AGE_CORRECTED: "Date de naissance corrigée, fin de l’accord recalculée",
     },
     ENGLISH: {
         EventKind.REQUESTED: "The question was asked",
@@ -94,6 +95,7 @@ HAPPENED: Final = {
         EventKind.INVALIDATED: "Not properly collected, no longer valid",
         EventKind.ENTERED_IN_ERROR: "A slip was corrected",
         EventKind.UNKNOWN: "A yes was claimed without proof",
+        EventKind.AGE_CORRECTED: "Birth date put right, end of the yes reckoned anew",
     },
 }
 HOW: Final = {

@@ -546,6 +546,22 @@ class Action(Enum):
         channel=C,
         event=ID,
     )
+    CONSENT_AGE_CORRECTED = _spec(
+        "consent.age_corrected",
+        "consent",
+        "The birth date was put right: a guardian’s consent for {purpose} by {channel} ends on another day.",
+        "La date de naissance a été corrigée : le consentement d’un représentant pour {purpose} par {channel} "
+        "prend fin à une autre date.",
+        purpose=C,
+        channel=C,
+        event=ID,
+    )
+    AGES_JUDGED = _spec(
+        "consent.age_judged",
+        "consent",
+        "The birth date was put right: what was said is judged by it.",
+        "La date de naissance a été corrigée : ce qui a été dit est réexaminé.",
+    )
     CONSENT_REVOKED = _spec(
         "consent.revoked",
         "consent",

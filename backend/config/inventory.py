@@ -32,6 +32,7 @@ REASONS: Final[dict[str, dict[str, str]]] = {
         "is_active": STATE,
         "is_deceased": "nothing is sent to the dead: the gate needs it before anything is opened",
         "deceased_at": "as above",
+        "birth_date_corrected_at": "since when consents wait to be judged by another birth date; the date is sealed",
         "restricted_at": "processing is frozen (GDPR Art. 18): the gate needs it before anything is opened",
         "erased_at": "marks a tombstone",
     },

@@ -27,6 +27,7 @@ from backend.attempts.operations import (
 from backend.audit.actions import Action
 from backend.audit.actors import Actor, system_actor
 from backend.audit.recording import Draft, Entry
+from backend.consent.operations import judge_ages_anew
 from backend.consent.queries import purposes_by_id
 from backend.messaging.carriers.base import (
     Carrier,
@@ -160,6 +161,7 @@ def _attempt(held: Held) -> NewAttempt:
 
 def gate(batch: Sequence[Held], *, now: datetime, actor: Actor, done: Delivered) -> list[Held]:
     """Ask again, with fresh facts. What is not allowed is settled at once, so that no withdrawal waits for it."""
+    judge_ages_anew(actor=actor, now=now, patient_ids={held.message.patient_id for held in batch})
     decided = _decided(batch, now=now)
     settle(
         [(held, Unprepared()) for held in batch if held.attempt_id not in decided],

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -24,7 +24,7 @@ from backend.patients.suppression import Suppressed, suppressed_points
 from backend.policy.contact import ConsentFact, ContactFacts, ContactPointFacts, Verdict, decide
 from backend.policy.holidays import closed_days_around, region_of_line, region_of_time_zone
 from backend.policy.timing import zone_named
-from backend.policy.vocabulary import Channel, Decided, MessageState, RepresentationScope
+from backend.policy.vocabulary import Channel, ConsentStatus, Decided, MessageState, RepresentationScope
 from backend.preferences.queries import PreferenceRow, preferences_of
 
 COUNTED: Final = (MessageState.HANDING_OVER, MessageState.SENT, MessageState.DELIVERED, MessageState.IN_DOUBT)
@@ -121,7 +121,7 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         erased=None if patient is None else patient.is_erased,
         restricted=None if patient is None else patient.is_restricted or not patient.is_active,
         objections=None if patient is None else around.objections.get(candidate.patient_id, frozenset()),
-        consents=around.consents.get(candidate.patient_id, ()),
+        consents=_consents(patient, around.consents.get(candidate.patient_id, ())),
         contact_point=ContactPointFacts(
             status=None if point is None else point.status_for(candidate.channel),
             suppressed=point is not None
@@ -152,6 +152,15 @@ def closed_days(clinic: ClinicFacts, patient: PatientFacts | None, *, time_zone:
         clinic.country,
         now.astimezone(zone_named(time_zone)).date(),
         frozenset(region for region in regions if region is not None),
+    )
+
+
+def _consents(patient: PatientFacts | None, known: tuple[ConsentFact, ...]) -> tuple[ConsentFact, ...]:
+    """Until a yes is judged by a birth date that was put right, it counts as one that nobody has confirmed."""
+    if patient is None or not patient.is_age_in_question:
+        return known
+    return tuple(
+        replace(one, status=ConsentStatus.PENDING) if one.status is ConsentStatus.GIVEN else one for one in known
     )
 
 

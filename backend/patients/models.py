@@ -51,6 +51,8 @@ class Patient(Guarded):
     family_name_index = models.BinaryField(null=True)
     given_names = SealedField(null=True)
     birth_date = SealedField(null=True)
+    # Since when it is another one than consents were judged by; None once they were judged by this one.
+    birth_date_corrected_at = models.DateTimeField(null=True)
     address = SealedField(null=True)
     language = models.CharField(  # noqa: DJ001 - not known is not an empty code
         max_length=2, null=True, choices=[(language.value, language.value) for language in Language]
@@ -76,6 +78,11 @@ class Patient(Guarded):
         indexes = [
             models.Index(fields=["clinic", "family_name_index"], name="patient_by_family_name"),
             models.Index(fields=["clinic", "id"], name="patient_of_clinic"),
+            models.Index(
+                fields=["birth_date_corrected_at"],
+                condition=models.Q(birth_date_corrected_at__isnull=False),
+                name="patient_of_another_age",
+            ),
         ]
 
     @property

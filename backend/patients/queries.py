@@ -51,6 +51,8 @@ class PatientFacts:
     is_active: bool
     language: Language | None
     holiday_region: HolidayRegion | None
+    # The birth date was put right, and what was said is not yet judged by it.
+    is_age_in_question: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -393,6 +395,14 @@ class RepresentationRow:
         return not {purpose, EVERY_PURPOSE} & self.hidden_purposes
 
 
+def patients_of_another_age(patient_ids: Iterable[UUID] | None = None) -> list[tuple[UUID, UUID]]:
+    """Clinic and patient, of those (of all) whose birth date was put right and who wait to be judged by it."""
+    rows = Patient.objects.exclude(birth_date_corrected_at=None)
+    if patient_ids is not None:
+        rows = rows.filter(id__in=set(patient_ids))
+    return list(rows.order_by("birth_date_corrected_at", "id").values_list("clinic_id", "id"))
+
+
 def representations_by_id(representative_ids: Iterable[UUID]) -> dict[UUID, RepresentationRow]:
     """Representations, whether they stand or not, with one query."""
     rows = Representative.objects.filter(id__in=set(representative_ids)).defer(*SEALED_OF_REPRESENTATIVE)
@@ -471,6 +481,7 @@ def _facts(row: Patient, *, is_readable: bool = True) -> PatientFacts:
         is_active=row.is_active,
         language=Language(row.language) if row.language else None,
         holiday_region=HolidayRegion(row.holiday_region) if row.holiday_region else None,
+        is_age_in_question=row.birth_date_corrected_at is not None,
     )
 
 

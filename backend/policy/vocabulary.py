@@ -73,6 +73,7 @@ class EventKind(StrEnum):
     INVALIDATED = "invalidated"
     ENTERED_IN_ERROR = "entered_in_error"
     UNKNOWN = "unknown"
+    AGE_CORRECTED = "age_corrected"
 
 
 class ConsentStatus(StrEnum):

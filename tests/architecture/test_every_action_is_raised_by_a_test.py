@@ -39,6 +39,7 @@ from backend.consent.operations import (
     end_consents,
     give_consent,
     invalidate_consents,
+    judge_ages_anew,
     note_asked,
     note_impact_assessment,
     note_notice_served,
@@ -93,7 +94,7 @@ from tests.factories.carriers import Forgetful, carriers_in_test, taken
 from tests.factories.clinics import make_clinic, make_member
 from tests.factories.keys import key_file_of_its_own
 from tests.factories.log import actions_recorded
-from tests.factories.patients import PatientInTest, consent, make_appointment, make_patient
+from tests.factories.patients import PatientInTest, consent, correct_birth_date, make_appointment, make_patient
 from tests.factories.programmes import REMINDER, define_words, make_mistaken_purpose, run_programme
 from tests.factories.tampering import forge
 
@@ -282,6 +283,15 @@ def come_of_age(stage):
     end_consents(actor=system_actor("consent"), now=stage.now + timedelta(days=200))
 
 
+def turn_out_older(stage):
+    child = child_of(stage, born=date(2015, 1, 1))
+    stage.take(records.mother(child.ipp))
+    mother = Representative.objects.get(patient_id=child.id).id
+    say_yes(stage, child, replace(in_the_app(stage), representatives=(mother,)))
+    correct_birth_date(child, date(2010, 1, 1), now=stage.now)
+    judge_ages_anew(actor=system_actor("consent"), now=stage.now)
+
+
 def slip(stage):
     told = say_yes(stage, stage.patient, on_paper(stage), actor=stage.manager)
     these = {**stage.of_clinic, "patient_id": stage.patient.id, "event_id": told.events[Channel.SMS]}
@@ -427,6 +437,8 @@ PROVOKED = {
     Action.CONSENT_EXPIRED: run_out,
     Action.CONSENT_RECONSENT_REQUIRED: change_the_notice,
     Action.CONSENT_ENDED: come_of_age,
+    Action.CONSENT_AGE_CORRECTED: turn_out_older,
+    Action.AGES_JUDGED: turn_out_older,
     Action.CONSENT_REVOKED: lambda stage: end_by(stage, revoke_consents, "purpose_given_up"),
     Action.CONSENT_INVALIDATED: lambda stage: end_by(stage, invalidate_consents, "form_unreadable"),
     Action.CONSENT_ERROR_REPORTED: slip,

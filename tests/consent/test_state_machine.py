@@ -7,10 +7,9 @@ goes through the real operations for fewer. Both are held against a bystander, w
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -23,18 +22,37 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from backend.clinics.queries import ClinicFacts
 from backend.consent.models import ConsentEvent, Notice
 from backend.consent.operations.accompanying import Deciding
-from backend.consent.operations.standing import Standing, standing_after
+from backend.consent.operations.standing import A_YES, Standing, standing_after
 from backend.policy.ages import Capacity, adult_from, capacity
 from backend.policy.contact import EVERY_MARKETING, ConsentFact, PurposeFacts, Verdict, decide
 from backend.policy.timing import local_instant
 from backend.policy.vocabulary import Channel, ConsentStatus, Decided, EventKind, Nature, Reason
 from backend.vault.identifiers import new_id
-from tests.consent.bystander import BORN, DAY, OF_AGE, SECOND, START, Bystander, three_years_after
+from tests.consent.bystander import (
+    DAY,
+    OF_AGE,
+    OTHER_BIRTH_DATES,
+    PARIS,
+    SECOND,
+    START,
+    Bystander,
+    three_years_after,
+)
 from tests.policy.facts import CONSENTING, OFFERS, REMINDER
 
-PARIS = ZoneInfo("Europe/Paris")
+CLINIC = ClinicFacts(
+    id=new_id(),
+    slug="northgate",
+    name="Northgate",
+    discreet_name="Northgate",
+    country="FR",
+    time_zone="Europe/Paris",
+    telephone="",
+    address="",
+)
 
 
 class Stream(NamedTuple):
@@ -80,8 +98,10 @@ class InMemory(RuleBasedStateMachine):
         self.standing: dict[Stream, Standing] = {}
         self.events: dict[Stream, list[UUID]] = {one: [] for one in STREAMS}
         self.speakers: dict[Stream, list[str]] = {}
+        self.said_at: dict[Stream, datetime] = {}
         self.objections: set[str] = set()
         self.written: set[Stream] = set()
+        self.in_question = False
         self.allowed = 0
         self.alone: Counter[tuple[Reason, ConsentStatus]] = Counter()
         self.steps: Counter[str] = Counter()
@@ -119,7 +139,7 @@ class InMemory(RuleBasedStateMachine):
         self._say_yes(about, by_patient=True, by_parent=True)
 
     def _capacity(self) -> Capacity:
-        return capacity(BORN, self.now.astimezone(PARIS).date(), "FR")
+        return capacity(self.heard.born, self.now.astimezone(PARIS).date(), "FR")
 
     def _say_yes(self, about: tuple[Stream, ...], *, by_patient: bool, by_parent: bool) -> None:
         for stream in about:
@@ -138,7 +158,7 @@ class InMemory(RuleBasedStateMachine):
         if standing is not None and status is ConsentStatus.PENDING and standing.notice_version == self.version:
             roles = sorted({*roles, *self.speakers[stream]})
         decides = self._capacity()
-        of_age_at = local_instant(adult_from(BORN), time.min, "Europe/Paris")
+        of_age_at = local_instant(adult_from(self.heard.born), time.min, "Europe/Paris")
         deciding = Deciding(
             needs_both=decides is Capacity.JOINT, of_age_at=None if decides is Capacity.ADULT else of_age_at
         )
@@ -152,6 +172,7 @@ class InMemory(RuleBasedStateMachine):
             guardian_until=deciding.guardian_until(spoken, valid_until=until),
         )
         self.speakers[stream] = roles
+        self.said_at[stream] = self.now
 
     @rule(
         about=ABOUT,
@@ -226,6 +247,38 @@ class InMemory(RuleBasedStateMachine):
         self.steps["import"] += 1
         self.heard.deceased = deceased
 
+    @precondition(lambda self: not self.heard.erased)
+    @rule(born=st.sampled_from(OTHER_BIRTH_DATES), at_once=st.booleans())
+    def a_file_puts_the_birth_date_right(self, born: date, *, at_once: bool) -> None:
+        """Whether it is judged at once or later: nothing that nobody may say stands meanwhile."""
+        if born == self.heard.born:
+            return
+        self.steps["birth date"] += 1
+        self.heard.hear_birth_date(born)
+        self.in_question = True
+        if at_once:
+            self._judge()
+
+    def _judge(self) -> None:
+        """As `judge_ages_anew` does, from the same rule."""
+        self.in_question = False
+        for stream, standing in self.standing.items():
+            if standing.status not in A_YES:
+                continue
+            spoken = [{"role": role} for role in self.speakers.get(stream, [])]
+            deciding = Deciding.judged_anew(
+                self.heard.born, clinic=CLINIC, said_at=self.said_at[stream], speakers=spoken, represent={}
+            )
+            if deciding is None:
+                if standing.status is ConsentStatus.GIVEN:
+                    self.steps["said in vain"] += 1
+                    self._event(stream, EventKind.INVALIDATED)
+                continue
+            ends = deciding.guardian_until(spoken, valid_until=standing.valid_until)
+            if ends != standing.guardian_until:
+                self.steps["guardian's end moved"] += 1
+                self._event(stream, EventKind.AGE_CORRECTED, guardian_until=ends)
+
     @rule(days=st.sampled_from([1, 30, 200, 400]))
     def time_passes(self, days: int) -> None:
         self._go_to(self.now + days * DAY)
@@ -255,7 +308,7 @@ class InMemory(RuleBasedStateMachine):
             self._tick()
 
     def _go_to(self, then: datetime) -> None:
-        self.steps["birthday"] += self.now < OF_AGE <= then
+        self.steps["birthday"] += self.now < self.heard.of_age <= then
         self.now = min(then, START.replace(year=START.year + 30))
 
     @rule()
@@ -264,6 +317,7 @@ class InMemory(RuleBasedStateMachine):
         self._tick()
 
     def _tick(self) -> None:
+        self._judge()
         for stream, standing in self.standing.items():
             begun = [version for version, at in self.heard.material if at <= self.now]
             of_age, ends = standing.guardian_until, standing.valid_until
@@ -308,7 +362,8 @@ class InMemory(RuleBasedStateMachine):
             allowed = verdict.decided is not Decided.DENY
             may_be = self.heard.may_be_sent(stream, at)
             # Asked of an instant that has passed, it may know already that the yes has ended.
-            assert allowed == may_be or (knows_what_comes and not allowed), (stream, verdict, self.heard, self.standing)
+            knows_more = knows_what_comes or self.in_question
+            assert allowed == may_be or (knows_more and not allowed), (stream, verdict, self.heard, self.standing)
             # The events alone say no as well, should the objection itself not be found.
             assert stream not in self.written or self._decide(stream, at, objections=()).decided is Decided.DENY
             self.allowed += allowed
@@ -336,7 +391,10 @@ class InMemory(RuleBasedStateMachine):
         return ConsentFact(
             purpose=stream.purpose.slug,
             channel=stream.channel,
-            status=standing.status,
+            # As the gate has it: until it is judged by their age, nobody has confirmed it.
+            status=ConsentStatus.PENDING
+            if self.in_question and standing.status is ConsentStatus.GIVEN
+            else standing.status,
             event_id=standing.standing_event_id,
             valid_from=standing.since,
             valid_until=standing.valid_until,
@@ -369,5 +427,6 @@ def test_in_memory_nothing_leaves_without_a_yes_that_stands():
     assert steps["send"] - 300 >= 10_000
     for step in ("grant", "refused", "withdrawn", "object", "restrict", "expire", "re-consent", "import", "birthday"):
         assert steps[step], f"{step} was not among the steps"
-    assert steps["erase"]
+    for step in ("erase", "birth date", "guardian's end moved", "said in vain"):
+        assert steps[step], f"{step} was not among the steps"
     assert MUST_BE_MET_ALONE - alone.keys() == set()

@@ -1,7 +1,7 @@
 """Patients, their contact points and appointments, taken over as an import would."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import count
 from uuid import UUID
@@ -17,6 +17,7 @@ from backend.policy.vocabulary import Channel, Language, Method
 
 IPP = "urn:test:ipp"
 _numbers = count(1)
+_said_by_the_file: dict[str, PatientRecord] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def make_patient(
     )
     counts = import_records(clinic_id=clinic_id, records=[record], source="test", actor=system_actor(), now=now)
     assert counts.rows[RowOutcome.REFUSED] == 0
+    _said_by_the_file[ipp] = record
     patient_id = find_patient_by_identifier(clinic_id=clinic_id, system=IPP, value=ipp)
     assert patient_id is not None
     patient = PatientInTest(patient_id, clinic_id, ipp)
@@ -89,6 +91,12 @@ def make_patient(
                 clinic_id=clinic_id, patient_id=patient_id, token=f"token:test-{number}", actor=patient.actor, now=now
             )
     return patient
+
+
+def correct_birth_date(patient: PatientInTest, born: date | None, *, now: datetime) -> None:
+    """The same file comes again, and only the birth date is another."""
+    record = replace(_said_by_the_file[patient.ipp], birth_date=born)
+    import_records(clinic_id=patient.clinic_id, records=[record], source="test", actor=system_actor(), now=now)
 
 
 def make_appointment(

@@ -216,6 +216,8 @@ ROWS: Final[Mapping[str, Mapped]] = {
     "account.created": _security("C", USER_CHANGED, object_in="account"),
     "clinic.created": _create("Organization", "clinic"),
     "clinic.member_added": _security("U", ROLES_CHANGED, object_in="account"),
+    "consent.age_corrected": _update("Consent", "event"),
+    "consent.age_judged": _update("Consent", ""),
     "consent.deferred": _create("Consent", "event"),
     "consent.ended": _update("Consent", "event"),
     "consent.entered_in_error": _update("Consent", "event", AMEND),

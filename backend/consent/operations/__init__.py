@@ -27,6 +27,7 @@ from backend.consent.operations.expressing import (
     ObjectionStands,
     SaidMeanwhile,
 )
+from backend.consent.operations.judging_ages import judge_ages_anew
 from backend.consent.operations.notices import (
     NoticeAlreadyApproved,
     NoticeAlreadyPublished,
@@ -74,6 +75,7 @@ __all__ = [
     "give_consent",
     "invalidate_consents",
     "issue_receipt",
+    "judge_ages_anew",
     "note_asked",
     "note_impact_assessment",
     "note_notice_served",

@@ -1,6 +1,6 @@
 """Who decides for this patient: alone, together with a parent, or somebody in their place."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Self
@@ -8,10 +8,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from backend.audit.recording import Entry
-from backend.clinics.queries import get_clinic
+from backend.clinics.queries import ClinicFacts, get_clinic
 from backend.consent.operations.expressing import AGE_ATTESTED, AgeUnknown, Expression
 from backend.errors import InvalidInput
-from backend.patients.queries import reveal_profiles, standing_representations
+from backend.patients.queries import RepresentationRow, reveal_profiles, standing_representations
 from backend.policy.ages import Capacity, adult_from, capacity
 from backend.policy.timing import local_instant
 from backend.policy.vocabulary import RepresentationKind, RepresentationScope
@@ -56,8 +56,33 @@ class Deciding:
             return cls()
         if decides is Capacity.MINOR_ALONE and not expression.by_patient:
             raise InvalidInput("At this age nobody consents in place of the patient.", field="representatives")
+        return cls._of_minor(born, decides, clinic)
+
+    @classmethod
+    def _of_minor(cls, born: date, decides: Capacity, clinic: ClinicFacts) -> Self:
         of_age_at = local_instant(adult_from(born), time(0), clinic.time_zone)
         return cls(needs_both=decides is Capacity.JOINT, of_age_at=of_age_at)
+
+    @classmethod
+    def judged_anew(
+        cls,
+        born: date,
+        *,
+        clinic: ClinicFacts,
+        said_at: datetime,
+        speakers: Collection[Mapping[str, str]],
+        represent: Mapping[UUID, RepresentationRow],
+    ) -> Self | None:
+        """By whom it had to be said, had this birth date been known; None where they were not the ones who said it."""
+        by_patient = any(one["role"] == "patient" for one in speakers)
+        decides = capacity(born, said_at.astimezone(ZoneInfo(clinic.time_zone)).date(), clinic.country)
+        if decides is Capacity.ADULT:
+            rights = {
+                represent[UUID(one["id"])].kind for one in speakers if "id" in one and UUID(one["id"]) in represent
+            }
+            return cls() if by_patient or IN_PLACE_OF_AN_ADULT & rights else None
+        deciding = cls._of_minor(born, decides, clinic)
+        return deciding if deciding.is_complete(speakers) and by_patient else None
 
     def is_complete(self, speakers: Iterable[Mapping[str, str]]) -> bool:
         """Has everybody said yes who must?"""

@@ -29,6 +29,7 @@ ACTION_OF: Final = {
     EventKind.REVOKED: Action.CONSENT_REVOKED,
     EventKind.INVALIDATED: Action.CONSENT_INVALIDATED,
     EventKind.ENTERED_IN_ERROR: Action.CONSENT_ENTERED_IN_ERROR,
+    EventKind.AGE_CORRECTED: Action.CONSENT_AGE_CORRECTED,
 }
 
 
@@ -87,6 +88,7 @@ def write_events(
     reason: str = "",
     about: Callable[[ConsentState], UUID | None] = lambda _state: None,
     confirmed_by: str = "",
+    guardian_until: Callable[[ConsentState], datetime | None] = lambda _state: None,
 ) -> dict[UUID, UUID]:
     """One event of this kind for each of these streams, and the states that follow; the ids of events by state.
 
@@ -116,6 +118,7 @@ def write_events(
                 legal_basis=LegalBasis.CONSENT,
                 occurred_at=now,
                 recorded_at=now,
+                guardian_until=guardian_until(state),
                 reason=reason,
                 about_id=about(state),
                 confirmed_by=confirmed_by,

@@ -63,6 +63,9 @@ def standing_after(before: Standing | None, event: ConsentEvent) -> Standing:
     if before is None:
         status = STATUS_AFTER.get(kind, ConsentStatus.NONE)
         return _made(ConsentStatus.NONE if kind in ENDS_A_YES else status, event, since=event.recorded_at)
+    if kind is EventKind.AGE_CORRECTED and before.status in A_YES:
+        # Only the day on which a guardian's word ends is another: what was said, and when, is what it was.
+        return replace(before, guardian_until=event.guardian_until, last_event_id=event.id)
     if _changes_nothing(before, event, kind):
         return replace(before, last_event_id=event.id)
     status = STATUS_AFTER[kind]
@@ -102,7 +105,7 @@ def write_state(state: ConsentState | None, event: ConsentEvent, standing: Stand
 
 
 def _changes_nothing(before: Standing, event: ConsentEvent, kind: EventKind) -> bool:
-    if kind in ONLY_ASKED:
+    if kind in ONLY_ASKED or kind is EventKind.AGE_CORRECTED:
         return True
     if kind is EventKind.ENTERED_IN_ERROR:
         return event.about_id != before.standing_event_id

@@ -66,6 +66,8 @@ STATUS: Final = {
     EventKind.INVALIDATED: "dpv:ConsentInvalidated",
     EventKind.ENTERED_IN_ERROR: "dpv:ConsentInvalidated",
     EventKind.UNKNOWN: "dpv:ConsentUnknown",
+    # Where it stood, it stands, and only its end is another: DPV has no word for that.
+    EventKind.AGE_CORRECTED: "dpv:ConsentStatus",
 }
 EXPRESSED: Final = frozenset({EventKind.GIVEN, EventKind.RENEWED})
 PURPOSE: Final = {

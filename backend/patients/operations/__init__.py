@@ -1,5 +1,6 @@
 """What happens to patients, their contact points, representatives and occasions."""
 
+from backend.patients.operations.ages import note_age_judged
 from backend.patients.operations.contact_points import (
     CodeRefused,
     CodeTooSoon,
@@ -32,6 +33,7 @@ __all__ = [
     "hide_purposes",
     "import_records",
     "lift_restriction",
+    "note_age_judged",
     "prepare_code",
     "register_device",
     "remove_contact_point",

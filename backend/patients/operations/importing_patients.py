@@ -8,7 +8,7 @@ from uuid import UUID
 
 from backend.audit.actions import Action
 from backend.audit.keys import IssuedKeys, issue_subject_keys
-from backend.audit.recording import Draft, record_many
+from backend.audit.recording import Draft, Entry, record_many
 from backend.patients.models import (
     ContactPoint,
     Patient,
@@ -37,6 +37,7 @@ from backend.vault.identifiers import new_id
 from backend.vault.keyring import Scope, keyring, keys_at_hand
 
 OF_DEATH: Final = ("is_deceased", "deceased_at")
+OF_AGE: Final = ("birth_date_corrected_at",)
 OF_SOURCE: Final = (
     "family_name",
     "family_name_index",
@@ -75,11 +76,11 @@ def take_over_patients(records: Sequence[PatientRecord], intake: Intake) -> Iter
         with (
             issued.at_hand(),
             keys_at_hand(known),
-            record_many(_patient_drafts(fresh, changed, issued, intake), by=intake.actor, now=intake.now),
+            record_many(_patient_drafts(fresh, changed, issued, intake), by=intake.actor, now=intake.now) as entry,
         ):
             issued.save()
             _write_new_patients(fresh, intake)
-            _write_changed_patients(changed, intake)
+            _write_changed_patients(changed, intake, entry)
     for plan in plans:
         yield ImportRow(where=plan.record.where, outcome=plan.outcome, kind="patient")
     yield from suppressed_rows([plan.record for plan in plans], intake)
@@ -167,14 +168,23 @@ def _write_new_patients(plans: Sequence[_PatientPlan], intake: Intake) -> None:
     )
 
 
-def _write_changed_patients(plans: Sequence[_PatientPlan], intake: Intake) -> None:
+def _write_changed_patients(plans: Sequence[_PatientPlan], intake: Intake, entry: Entry) -> None:
     for plan in plans:
         row = plan.row
         if row is None:
             continue
+        corrected = _is_of_another_age(row, plan.record, entry)
         _fill_patient(row, plan, intake)
+        if corrected:
+            row.birth_date_corrected_at = intake.now
         # Only what the source says: a restriction, an erasure or a death noted meanwhile stays.
-        row.save(update_fields=[*OF_SOURCE, *(OF_DEATH if plan.record.deceased else ())])
+        row.save(
+            update_fields=[
+                *OF_SOURCE,
+                *(OF_DEATH if plan.record.deceased else ()),
+                *(OF_AGE if corrected else ()),
+            ]
+        )
         known = owners_of(list(plan.identifiers), intake)
         PatientIdentifier.objects.bulk_create(
             _identifier_row(plan, index, identifier, intake)
@@ -182,6 +192,14 @@ def _write_changed_patients(plans: Sequence[_PatientPlan], intake: Intake) -> No
             if index not in known
         )
         replace_contact_points(plan.record.telecoms, patient_id=row.id, representative_id=None, intake=intake)
+
+
+def _is_of_another_age(row: Patient, given: PatientRecord, entry: Entry) -> bool:
+    """Does the source say another birth date than the one that is known, or the first one at all?"""
+    if given.birth_date is None:
+        return False
+    known = None if row.birth_date is None else row.birth_date.reveal(entry)
+    return known != given.birth_date.isoformat()
 
 
 def _fill_patient(row: Patient, plan: _PatientPlan, intake: Intake) -> None:

@@ -14,6 +14,7 @@ from backend.audit.actions import Action
 from backend.audit.actors import Actor, system_actor
 from backend.audit.recording import Draft, record
 from backend.clinics.queries import ClinicFacts, all_clinics, get_clinic
+from backend.consent.operations import judge_ages_anew
 from backend.messaging.operations import Choice, Planned, PlanRequest, cancel_changed_messages, choose, plan_messages
 from backend.patients.entries import record_about_patients
 from backend.patients.queries import OccasionRow, latest_occasions, occasions_between
@@ -56,6 +57,7 @@ def plan_programmes(*, now: datetime, actor: Actor | None = None) -> dict[str, P
     actor = actor or system_actor("planning")
     done: dict[str, Planned] = {}
     failed: list[Exception] = []
+    judge_ages_anew(actor=actor, now=now)
     for clinic in all_clinics():
         try:
             cancel_changed_messages(clinic_id=clinic.id, actor=actor, now=now)

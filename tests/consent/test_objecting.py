@@ -3,15 +3,17 @@
 import pytest
 
 from backend.audit.actors import system_actor
-from backend.consent.models import Objection
+from backend.consent.models import ConsentEvent, Notice, Objection
 from backend.consent.operations import (
     Expression,
     ObjectionStands,
     define_purpose,
     give_consent,
     object_to,
+    refuse_consent,
     take_back_objection,
 )
+from backend.consent.operations.standing import standing_after
 from backend.errors import InvalidInput, NotFound
 from backend.messaging.delivery import deliver_due_messages
 from backend.messaging.models import Message
@@ -26,6 +28,8 @@ from backend.patients.operations import (
 )
 from backend.policy.vocabulary import (
     Channel,
+    ConsentStatus,
+    EventKind,
     LiftingReason,
     Method,
     Nature,
@@ -35,6 +39,7 @@ from backend.policy.vocabulary import (
     RestrictionGround,
 )
 from backend.programmes.operations import plan_programmes
+from backend.vault.identifiers import new_id
 from tests.conftest import DAY, HOUR
 from tests.consent.test_deciding import say, status, withdraw
 from tests.consent.test_ending import answer, assert_rebuilt_alike
@@ -73,6 +78,10 @@ def object_now(patient, now, purpose=REMINDER, **changes):
             **changes,
         }
     )
+
+
+def refuse_now(patient, now, **changes):
+    return say(refuse_consent, patient, now, **changes)
 
 
 def take_back(patient, objection_id, now, **changes):
@@ -184,6 +193,33 @@ def test_taken_back_it_leaves_silence_and_a_new_yes_counts(consenting, now):
     say(give_consent, consenting, now + 2 * HOUR)
     assert answer(consenting, now + 2 * HOUR)[0] == "allow"
     assert_rebuilt_alike(consenting, now)
+
+
+@pytest.mark.parametrize(("say_no", "stands"), [(refuse_now, "refused"), (withdraw, "withdrawn")])
+def test_taking_an_objection_back_does_not_turn_a_no_into_silence(northgate, silent, now, say_no, stands):
+    """The purpose came after the objection to all marketing: of it there is no objection, only the no (1.2)."""
+    told = object_now(silent, now, purpose=None)
+    define_offers(northgate, now + HOUR)
+    say_no(silent, now + HOUR, purpose=OFFERS)
+
+    take_back(silent, told.id, now + 2 * HOUR)
+
+    assert status(silent, purpose=OFFERS) == stands
+    assert answer(silent, now + 2 * HOUR, purpose=OFFERS) == ("deny", {f"consent_{stands}"})
+    said = ConsentEvent.objects.filter(patient_id=silent.id, channel=Channel.SMS).order_by("number")
+    assert [one.kind for one in said] == [stands, "objection_lifted"]
+    assert_rebuilt_alike(silent, now + 2 * HOUR)
+
+
+@pytest.mark.parametrize("yes", [EventKind.GIVEN, EventKind.RENEWED, EventKind.PENDING])
+def test_a_yes_that_came_although_an_objection_stood_ends_when_it_is_taken_back(now, yes):
+    """Should one get by: the patient said that they may be asked again, not that they had agreed."""
+    told = ConsentEvent(id=new_id(), kind=yes, recorded_at=now, valid_until=now + DAY, notice=Notice(version=1))
+    lifted = ConsentEvent(id=new_id(), kind=EventKind.OBJECTION_LIFTED, recorded_at=now + HOUR)
+
+    after = standing_after(standing_after(None, told), lifted)
+
+    assert (after.status, after.standing_event_id, after.valid_until) == (ConsentStatus.NONE, lifted.id, None)
 
 
 def test_of_two_objections_the_one_that_is_left_stands(northgate, silent, now):

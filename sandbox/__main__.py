@@ -19,6 +19,9 @@ def main() -> int:
     parser.add_argument("--public-host", help="name under which clients reach it, when it is not the host")
     parser.add_argument("--smtp-port", type=int, default=SMTP_PORT, help="0 takes a free port (default: %(default)s)")
     parser.add_argument("--http-port", type=int, default=HTTP_PORT, help="0 takes a free port (default: %(default)s)")
+    parser.add_argument(
+        "--report-host", action="append", default=[], help="host, besides this machine, that reports of SMS may go to"
+    )
     options = parser.parse_args()
     # Blocked before any thread starts, so that the wait below is the only one to see them.
     signals = {signal.SIGTERM, signal.SIGINT}
@@ -29,6 +32,7 @@ def main() -> int:
         public_host=options.public_host,
         smtp_port=options.smtp_port,
         http_port=options.http_port,
+        report_hosts=options.report_host,
     )
     with sandbox:
         print(

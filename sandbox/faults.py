@@ -19,6 +19,7 @@ FaultKind = Literal[
     "refuse_address",
     "unregistered",
     "auth",
+    "report_first",
 ]
 
 
@@ -37,6 +38,7 @@ class Fault:
     | accept_then_hang | the message is kept, and no answer comes until the sandbox stops | | |
     | refuse_address | 400, code 21211 | 400 INVALID_ARGUMENT | 550 5.1.1 to RCPT |
     | unregistered | 400, code 21610 | 404 UNREGISTERED | 550 5.2.1 to RCPT |
+    | report_first | its reports are sent before the answer | the right answer | the right answer |
     | auth | 401, code 20003 | 401 UNAUTHENTICATED | 535 to AUTH, else 530 to MAIL |
 
     `on` says which call fails: `send`, `find` (Twilio's list and fetch) or `token` (FCM's token endpoint).

@@ -1,10 +1,12 @@
 """The sandbox as a whole: three servers, one memory of what they received, one page to look at it."""
 
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sandbox.callbacks import Callbacks
 from sandbox.credentials import service_account, twilio_account
 from sandbox.faults import Faults
 from sandbox.fcm import FcmApi
@@ -19,8 +21,9 @@ class Sandbox:
     """Local servers that speak SMTP, the Twilio messages API and the FCM v1 API, and send nothing to anyone.
 
     A port of 0 means a free one. `public_host` is the name under which clients reach it, when that is not `host` (a
-    container listens on 0.0.0.0). What was received stays in `data_dir`; credentials are made there at the first start.
-    With fixed ports every address and credential is known before `start`.
+    container listens on 0.0.0.0). `report_hosts` may be called besides this machine, to report what became of an SMS.
+    What was received stays in `data_dir`; credentials are made there at the first start. With fixed ports every address
+    and credential is known before `start`.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class Sandbox:
         smtp_port: int = 0,
         http_port: int = 0,
         public_host: str | None = None,
+        report_hosts: Collection[str] = (),
     ) -> None:
         self.faults = Faults()
         self.store = Store(data_dir)
@@ -41,6 +45,8 @@ class Sandbox:
         self._http_port = http_port
         self._mail: MailServer | None = None
         self._web: WebServer | None = None
+        self._callbacks: Callbacks | None = None
+        self._report_hosts = tuple(report_hosts)
         self._routes: dict[str, TwilioApi | FcmApi] = {}
         self._inbox = Inbox(self.store, hosts=(host, self._public_host))
 
@@ -53,9 +59,10 @@ class Sandbox:
         try:
             token_uri = f"{self.fcm_url}/token"
             self._routes = {
-                "/twilio": TwilioApi(twilio_account(self._data_dir), self.store, self.faults),
+                "/twilio": TwilioApi(twilio_account(self._data_dir), self.store, self.faults, self.callbacks),
                 "/fcm": FcmApi(self.fcm_credentials, token_uri, self.store, self.faults),
             }
+            self.callbacks.start()
             self._web.start()
             self._mail = MailServer((self._host, self._smtp_port), self.store, self.faults)
             self._mail.start()
@@ -66,10 +73,12 @@ class Sandbox:
 
     def stop(self) -> None:
         """Close every connection and free the ports. What was received stays."""
-        mail, web = self._mail, self._web
-        self._mail = self._web = None
+        mail, web, callbacks = self._mail, self._web, self._callbacks
+        self._mail = self._web = self._callbacks = None
         with contextlib.ExitStack() as stack:
             stack.callback(self.store.close)
+            if callbacks is not None:
+                stack.callback(callbacks.stop)
             if web is not None:
                 stack.callback(web.stop)
             if mail is not None:
@@ -117,6 +126,13 @@ class Sandbox:
     def fcm_credentials(self) -> Path:
         """A service-account file, as the FCM SDK reads it; valid here only."""
         return service_account(self._data_dir, token_uri=f"{self.fcm_url}/token")
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """What the Twilio side reports: by itself for messages whose sender asked for it, and whatever a test says."""
+        if self._callbacks is None:
+            self._callbacks = Callbacks(twilio_account(self._data_dir), hosts=self._report_hosts)
+        return self._callbacks
 
     def received(self) -> tuple[Received, ...]:
         """Every message so far, oldest first."""

@@ -12,6 +12,7 @@ from email.utils import format_datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
+from sandbox.callbacks import BY_ITSELF, Callbacks
 from sandbox.credentials import TwilioAccount
 from sandbox.faults import Fault, Faults
 from sandbox.segments import size_of
@@ -48,10 +49,11 @@ class Refusal(Exception):
 class TwilioApi:
     """Answers for one account. Paths come without the prefix under which the sandbox serves it."""
 
-    def __init__(self, account: TwilioAccount, store: Store, faults: Faults) -> None:
+    def __init__(self, account: TwilioAccount, store: Store, faults: Faults, callbacks: Callbacks) -> None:
         self._account = account
         self._store = store
         self._faults = faults
+        self._callbacks = callbacks
 
     def answer(self, request: Request) -> Answer:
         """Answer one request of a client."""
@@ -87,6 +89,11 @@ class TwilioApi:
         form = request.form()
         _check(form)
         received = self._store.add(_received(request, form))
+        if fault is not None and fault.kind == "report_first":
+            for status in BY_ITSELF:
+                self._callbacks.make(self._callbacks.report(received, status))
+        else:
+            self._callbacks.tell(received)
         if fault is not None and fault.kind == "accept_then_hang":
             return NoAnswer(reset=False)
         return json_response(self._resource(received, new=True), status=201, delay=delay_of(fault))

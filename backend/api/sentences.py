@@ -148,6 +148,9 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
     "method_not_allowed": _both("Cette méthode n’existe pas ici.", "This method does not exist here."),
     "not_acceptable": _both("Les réponses sont en JSON.", "Answers are JSON."),
     "unsupported_media_type": _both("Le corps doit être en JSON.", "The body must be JSON."),
+    "signature_refused": _both(
+        "La signature de cet appel est absente ou fausse.", "The signature of this call is missing or wrong."
+    ),
     "too_large": _both("Le corps est trop grand.", "The body is too large."),
     "throttled": _both("Trop de demandes : attendez un peu.", "Too many requests: wait a little."),
     "conflict": _both(

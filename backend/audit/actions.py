@@ -831,6 +831,26 @@ class Action(Enum):
         left=C,
         how=C,
     )
+    MESSAGE_REPORT_KEPT = _spec(
+        "message.report_kept",
+        "message",
+        "A report of {carrier} about a message was put down, to be acted upon ({state}, {code}).",
+        "Un compte rendu de {carrier} sur un message a été noté, pour être traité ({state}, {code}).",
+        message=ID,
+        carrier=C,
+        state=C,
+        code=C,
+    )
+    MESSAGE_REPORTED = _spec(
+        "message.reported",
+        "message",
+        "The carrier {carrier} says what became of a message: {state} ({code}).",
+        "Le transporteur {carrier} indique ce qu’un message est devenu : {state} ({code}).",
+        message=ID,
+        carrier=C,
+        state=C,
+        code=C,
+    )
     MESSAGES_READ = _spec("message.read", "message", "Messages were looked at.", "Des messages ont été consultés.")
     TEMPLATE_PUBLISHED = _spec(
         "template.published",

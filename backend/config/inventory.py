@@ -211,6 +211,15 @@ REASONS: Final[dict[str, dict[str, str]]] = {
         "carrier_reference": "the carrier's own name for the message",
         "failure": "why, as a code",
     },
+    "messaging.CarrierReport": {
+        "message": ID,
+        "carrier": STATE,
+        "carrier_reference": "the carrier's own name for the message",
+        "state": STATE,
+        "code": "why, as a code",
+        "received_at": TIME,
+        "applied_at": TIME,
+    },
     "messaging.UnsubscribeLink": {"purpose": ID, "channel": STATE, "token_digest": "keyed hash of a random token"},
     "messaging.ReceivedStop": {
         "received": ID,

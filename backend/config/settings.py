@@ -1,5 +1,6 @@
 """Every setting, from the environment. `docs/reference/settings.md` is made from what is declared here."""
 
+import re
 import sys
 
 from celery.schedules import crontab
@@ -141,6 +142,12 @@ ACCORD_TWILIO_AUTH_TOKEN = env.text("TWILIO_AUTH_TOKEN", meaning="Twilio's secre
 ACCORD_TWILIO_FROM = env.text(
     "TWILIO_FROM", default="Accord", meaning="Sender of SMS: a number or up to 11 characters."
 )
+ACCORD_TWILIO_HOOK_KEY = env.text(
+    "TWILIO_HOOK_KEY",
+    meaning="The secret part of the addresses that Twilio calls, 16 characters or more. Unset: no such address.",
+)
+if ACCORD_TWILIO_HOOK_KEY and not re.fullmatch(r"[A-Za-z0-9_-]{16,80}", ACCORD_TWILIO_HOOK_KEY):
+    raise env.SettingRefused("ACCORD_TWILIO_HOOK_KEY has 16 to 80 characters, each a letter, a digit, - or _.")
 ACCORD_FCM_API_URL = env.url(
     "FCM_API_URL",
     default="https://fcm.googleapis.com",

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from backend.api.docs import Docs, Schema
 from backend.api.health import health
+from backend.api.hooks import hook_routes
 from backend.api.receipts import receipt_keys_page
 from backend.portal.confirming import confirm
 from backend.portal.leaving import leave
@@ -21,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", Schema.as_view(), name="schema"),
     path("api/docs/", Docs.as_view(), name="docs"),
     path("api/v1/", include("backend.api.urls")),
+    *hook_routes(),
 ]
 
 handler400 = "backend.api.problems.bad_request"

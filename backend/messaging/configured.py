@@ -22,6 +22,7 @@ def configured_carriers() -> Mapping[Channel, Carrier]:
             twilio_account_sid=settings.ACCORD_TWILIO_ACCOUNT_SID,
             twilio_auth_token=settings.ACCORD_TWILIO_AUTH_TOKEN,
             twilio_from=settings.ACCORD_TWILIO_FROM,
+            twilio_hook_key=settings.ACCORD_TWILIO_HOOK_KEY,
             fcm_api_url=settings.ACCORD_FCM_API_URL,
             fcm_credentials=settings.ACCORD_FCM_CREDENTIALS,
         )

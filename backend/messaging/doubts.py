@@ -5,7 +5,7 @@ sending again what may have arrived is the one thing that is never done: so a no
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -34,6 +34,7 @@ LOOKS: Final = (FIRST_LOOK, timedelta(minutes=2), timedelta(minutes=10), timedel
 CALL_SECONDS: Final = 10.0
 BY_CARRIER: Final = "carrier"
 BY_STAFF: Final = "staff"
+BY_REPORT: Final = "report"
 NOT_ARRIVED: Final = "not_arrived"
 
 
@@ -91,6 +92,18 @@ def settle_doubt(*, clinic_id: UUID, message_id: UUID, left: bool, actor: Actor,
     return MessageState.SENT if left else MessageState.FAILED
 
 
+def settle_by_report(message: Message, *, carrier: str, reference: str, now: datetime, actor: Actor) -> bool:
+    """The carrier reports about a message, so it has it: also where its answer had been that it did not take it.
+
+    Such a message waits for another try, and must not get it. False where it was known meanwhile.
+    """
+    (held,) = _held([message])
+    standing = (MessageState.IN_DOUBT, MessageState.PLANNED, MessageState.DEFERRED)
+    return _settle(
+        held, left=True, how=BY_REPORT, now=now, actor=actor, carrier=carrier, reference=reference, standing=standing
+    )
+
+
 def _sought(
     carriers: Mapping[Channel, Carrier], *, now: datetime, limit: int, actor: Actor
 ) -> tuple[list[Held], Entry | None]:
@@ -131,7 +144,15 @@ def _is_of_another(held: Held, reference: str) -> bool:
 
 
 def _settle(
-    held: Held, *, left: bool, how: str, now: datetime, actor: Actor, carrier: str, reference: str = ""
+    held: Held,
+    *,
+    left: bool,
+    how: str,
+    now: datetime,
+    actor: Actor,
+    carrier: str,
+    reference: str = "",
+    standing: Collection[MessageState] = (MessageState.IN_DOUBT,),
 ) -> bool:
     """Store what became of it; False where that was known already."""
     message = held.message
@@ -152,13 +173,14 @@ def _settle(
             )
         )
     with transaction.atomic():
-        row = Message.objects.filter(id=message.id).select_for_update().only("state").first()
-        if row is None or row.state != MessageState.IN_DOUBT:
+        row = Message.objects.filter(id=message.id).select_for_update().only("state", "claimed_at").first()
+        if row is None or row.state not in standing:
             return False
         with record_about_patients(drafts, by=actor, now=now):
             changes = {"failure": "" if left else NOT_ARRIVED, "ask_at": None, "settled_at": now}
             if left:
-                changes |= {"carrier": carrier, "carrier_reference": reference}
+                # It counts under the frequency cap from when it was taken up; one that was given back, from now on.
+                changes |= {"carrier": carrier, "carrier_reference": reference, "claimed_at": row.claimed_at or now}
             Message.objects.filter(id=message.id).update(
                 state=MessageState.SENT if left else MessageState.FAILED, **changes
             )

@@ -124,6 +124,37 @@ class Message(OfPatient):
         ]
 
 
+class CarrierReport(OfPatient):
+    """A carrier's report that can not be acted upon at once: it waits here, and is worked off when it can be.
+
+    One that came before our own note of the sending was committed, or one with consequences beyond its message. Of each
+    message each state is kept once, however often it is reported.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="+")
+    carrier = models.CharField(max_length=20)
+    carrier_reference = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=10)
+    code = models.CharField(max_length=40, blank=True)
+    received_at = models.DateTimeField()
+    applied_at = models.DateTimeField(null=True)
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "messaging_carrier_report"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(fields=["message", "state"], name="a_state_is_reported_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["received_at", "id"], condition=models.Q(applied_at__isnull=True), name="carrier_report_waiting"
+            )
+        ]
+
+
 class UnsubscribeLink(OfPatient):
     """The link by which one purpose on one channel is left, without signing in. One for ever, and it does not toggle.
 

@@ -35,6 +35,7 @@ from backend.messaging.held import (
     verdict_record,
     where,
 )
+from backend.messaging.kept_reports import keep_opt_outs
 from backend.messaging.models import Message
 from backend.messaging.operations.checks import CHECK_STEP
 from backend.messaging.operations.confirming import CONFIRM_STEP
@@ -79,6 +80,7 @@ def settle(
         for one in judged:
             _store_alone(one, now=now, actor=actor, done=done)
     _note_bounces([one.held for one in judged if one.failure == FailureCode.ADDRESS_GONE], now=now, actor=actor)
+    _note_opt_outs([one for one in judged if one.failure == FailureCode.RECIPIENT_OPTED_OUT], now=now, actor=actor)
 
 
 def _note_bounces(gone: Sequence[Held], *, now: datetime, actor: Actor) -> None:
@@ -99,6 +101,17 @@ def _note_bounces(gone: Sequence[Held], *, now: datetime, actor: Actor) -> None:
             raise
         except Exception as error:  # noqa: BLE001 - what became of the message is stored; the next one bounces again
             log.error("a bounce was not noted: %s", type(error).__name__)  # noqa: TRY400 - a traceback may hold personal data
+
+
+def _note_opt_outs(refused: Sequence["_Judged"], *, now: datetime, actor: Actor) -> None:
+    """Whoever said STOP to the carrier said it to us: put down here, and acted upon once this batch is closed."""
+    for one in refused:
+        try:
+            keep_opt_outs([one.held.message], carrier=one.carrier, now=now, actor=actor)
+        except DATABASE_GONE:
+            raise
+        except Exception as error:  # noqa: BLE001 - what became of the message is stored; the next one is refused again
+            log.error("an opt-out was not noted: %s", type(error).__name__)  # noqa: TRY400 - a traceback may hold personal data
 
 
 def _store_all(judged: Sequence["_Judged"], *, now: datetime, actor: Actor, done: Delivered) -> None:

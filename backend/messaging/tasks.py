@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 
 from backend import clock
-from backend.messaging import delivery, doubts, operations, outcomes
+from backend.messaging import delivery, doubts, operations, outcomes, reports
 from backend.messaging.configured import configured_carriers
 from backend.messaging.held import Pace
 
@@ -25,8 +25,9 @@ def deliver_due_messages(**_later: Any) -> None:
 
 @shared_task(name="backend.messaging.tasks.reconcile_attempts")
 def reconcile_attempts(**_later: Any) -> None:
-    """Put in doubt what nobody answered for; ask the carriers about what is in doubt."""
+    """Put in doubt what nobody answered for; act upon what carriers reported; ask them about what is in doubt."""
     outcomes.reconcile_attempts(now=clock.now())
+    reports.work_off_reports(now=clock.now())
     doubts.look_into_doubts(
         now=clock.now(), carriers=configured_carriers(), timeout=settings.ACCORD_CALL_SECONDS, limit=MOST_SOUGHT
     )

@@ -61,6 +61,7 @@ from backend.messaging.links import Way
 from backend.messaging.models import Message
 from backend.messaging.operations.leaving import make_links, take_inbound_sms
 from backend.messaging.previewing import preview_preferences
+from backend.messaging.reports import work_off_reports
 from backend.patients.models import ContactPoint, Representative, SuppressedBy
 from backend.patients.operations import (
     erase_patient,
@@ -354,6 +355,11 @@ def settle_a_doubt(stage):
     settle_doubt(clinic_id=stage.clinic.id, message_id=doubt.id, left=True, actor=stage.manager, now=stage.now)
 
 
+def opt_out(stage):
+    stage.remind(lambda _: PermanentFailure(FailureCode.RECIPIENT_OPTED_OUT))
+    work_off_reports(now=stage.now)
+
+
 def start_another(stage):
     other = make_clinic("eastside", now=stage.now)
     define_words(other.id, actor=stage.manager, now=stage.now)
@@ -485,6 +491,8 @@ PROVOKED = {
     Action.MESSAGE_IN_DOUBT: lambda stage: stage.remind(lambda _: InDoubt()),
     Action.MESSAGE_SOUGHT: look_for,
     Action.MESSAGE_DOUBT_SETTLED: settle_a_doubt,
+    Action.MESSAGE_REPORT_KEPT: opt_out,
+    Action.MESSAGE_REPORTED: opt_out,
     Action.MESSAGES_READ: lambda stage: (stage.remind(), stage.get("messages")),
     Action.TEMPLATE_PUBLISHED: start_another,
     Action.LOG_READ: lambda stage: stage.get("audit/entries", role=Role.DPO, actor=stage.dpo),

@@ -286,6 +286,13 @@ ROWS: Final[Mapping[str, Mapped]] = {
     "message.planned": _create("Communication", "message"),
     "message.planning": _operation(),
     "message.read": _read("Communication"),
+    "message.report_kept": _create("Communication", "message"),
+    "message.reported": _update(
+        "Communication",
+        "message",
+        outcome_by=("state", {"sent": SUCCESS, "delivered": SUCCESS, "failed": FAILED}),
+        reasons=("code",),
+    ),
     "message.sought": _read("Communication", "message"),
     "message.withheld": _decision(FAILED),
     "notice.approved": _update("", "notice", ATTEST),

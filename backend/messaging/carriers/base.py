@@ -34,6 +34,7 @@ class FailureCode(StrEnum):
     ADDRESS_REFUSED = "address_refused"
     ADDRESS_GONE = "address_gone"
     RECIPIENT_OPTED_OUT = "recipient_opted_out"
+    RECIPIENT_UNREACHABLE = "recipient_unreachable"
     CONTENT_REFUSED = "content_refused"
     CREDENTIALS_REFUSED = "credentials_refused"
     RATE_LIMITED = "rate_limited"

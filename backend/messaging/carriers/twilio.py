@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -58,7 +59,7 @@ ERRORS: Final[Mapping[int, FailureCode]] = {
     21659: FailureCode.NOT_CONFIGURED,
     30001: FailureCode.RATE_LIMITED,
     30002: FailureCode.CREDENTIALS_REFUSED,
-    30003: FailureCode.CARRIER_UNAVAILABLE,
+    30003: FailureCode.RECIPIENT_UNREACHABLE,
     30004: FailureCode.ADDRESS_REFUSED,
     30005: FailureCode.ADDRESS_GONE,
     30006: FailureCode.ADDRESS_REFUSED,
@@ -74,6 +75,7 @@ PASSING: Final = frozenset(
         FailureCode.CREDENTIALS_REFUSED,
         FailureCode.NOT_CONFIGURED,
         FailureCode.RATE_LIMITED,
+        FailureCode.RECIPIENT_UNREACHABLE,
     }
 )
 
@@ -293,6 +295,25 @@ class _Transport:
             return parsedate_to_datetime(self.answer.headers.find("Date")).astimezone(UTC)
         except ValueError:
             return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class InboundSms:
+    """An SMS that somebody sent to our number. It holds personal data: never log it, never store it."""
+
+    reference: str
+    sender: str
+    text: str
+
+
+def parse_inbound(body: bytes) -> InboundSms | None:
+    """Translate a verified SMS; None where it is none. What Twilio itself took for a STOP is one, whatever was said."""
+    form = dict(parse_qsl(body.decode("utf-8", errors="replace"), keep_blank_values=True))
+    reference, sender = form.get("MessageSid") or form.get("SmsSid") or "", form.get("From", "")
+    if not reference or not sender:
+        return None
+    text = "STOP" if form.get("OptOutType", "").upper() == "STOP" else form.get("Body", "")
+    return InboundSms(reference=reference, sender=sender, text=text)
 
 
 class _Form(dict[str, list[str]]):

@@ -7,7 +7,7 @@ from uuid import UUID
 from backend.audit.actors import Actor, system_actor
 from backend.errors import NotFound
 from backend.messaging.models import Message
-from backend.messaging.operations.leaving import withdraw_everything
+from backend.messaging.operations.leaving import AT_A_HOOK, withdraw_everything
 from backend.patients.models import SuppressedBy
 from backend.patients.operations.contact_points import BOUNCED, note_bounced
 from backend.patients.queries import patients_by_id
@@ -29,6 +29,20 @@ def take_complaint(*, clinic_id: UUID, message_id: UUID, now: datetime, actor: A
     The address is suppressed first, so that nothing leaves for it from then on; then every patient who has it withdraws
     whatever needs consent there: who it was can not be known. Raises NotFound.
     """
+    return _leave(clinic_id, message_id, because=SuppressedBy.COMPLAINT, now=now, actor=actor)
+
+
+def take_carrier_stop(*, clinic_id: UUID, message_id: UUID, now: datetime, actor: Actor | None = None) -> Complained:
+    """The recipient said STOP to the carrier itself, which tells us when it refuses: as if they had said it to us.
+
+    Idempotent. Raises NotFound.
+    """
+    return _leave(clinic_id, message_id, because=SuppressedBy.STOP, now=now, actor=actor)
+
+
+def _leave(
+    clinic_id: UUID, message_id: UUID, *, because: SuppressedBy, now: datetime, actor: Actor | None
+) -> Complained:
     actor = actor or system_actor("carrier_feedback")
     message, contact_point_id = _message(clinic_id, message_id)
     channel = Channel(message.channel)
@@ -36,7 +50,7 @@ def take_complaint(*, clinic_id: UUID, message_id: UUID, now: datetime, actor: A
         clinic_id=clinic_id,
         contact_point_id=contact_point_id,
         channel=channel,
-        source=SuppressedBy.COMPLAINT,
+        source=because,
         actor=actor,
         now=now,
     )
@@ -51,6 +65,7 @@ def take_complaint(*, clinic_id: UUID, message_id: UUID, now: datetime, actor: A
             method=Method.CARRIER_FEEDBACK,
             actor=actor,
             now=now,
+            patience=AT_A_HOOK,
         )
         confirmed = confirmed and done.confirmed
     return Complained(patients=tuple(sorted(patients)), confirmed=confirmed)

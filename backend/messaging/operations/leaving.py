@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
+from backend.attempts.operations import MARGIN_SECONDS
 from backend.audit.actions import Action
 from backend.audit.actors import Actor, ActorKind, system_actor
 from backend.audit.recording import Draft
-from backend.clinics.queries import get_clinic
+from backend.clinics.queries import all_clinics, get_clinic
 from backend.consent.operations import withdraw_consent
 from backend.consent.queries import purposes_by_id, states_of
 from backend.messaging.keywords import Keyword, understand
@@ -25,6 +26,10 @@ from backend.vault.identifiers import new_id
 
 # Whoever opened a page waits for a margin at most, not for a lease: nothing new leaves from the fence on.
 AT_A_LINK: Final = timedelta(0)
+# A carrier that reports something waits for nothing: it is answered once the fence is committed.
+AT_A_HOOK: Final = timedelta(seconds=-MARGIN_SECONDS)
+# The namespace in which an SMS has one id in each clinic, however often it is delivered.
+STOPS: Final = UUID("6f0d7f8e-6a6e-5c0e-9a55-0c1c8f6f8a10")
 
 
 def make_links(ways: Iterable[Way], *, actor: Actor, now: datetime) -> None:
@@ -100,12 +105,22 @@ class Heard:
     confirmed: bool = True
 
 
-def take_inbound_sms(*, clinic_id: UUID, sender: str, text: str, now: datetime, actor: Actor | None = None) -> Heard:
+def take_inbound_sms(
+    *,
+    clinic_id: UUID,
+    sender: str,
+    text: str,
+    now: datetime,
+    actor: Actor | None = None,
+    received: UUID | None = None,
+    patience: timedelta = AT_A_LINK,
+) -> Heard:
     """Take an SMS that somebody sent to a clinic's number. STOP is obeyed at once; START opts nobody in.
 
     STOP suppresses the number in this clinic first, so that nothing leaves for it from then on, and then withdraws
     whatever needs consent by SMS from every patient who has the number: which of them it was can not be known. The
-    text itself is not kept. Received twice, it is obeyed twice and changes nothing more.
+    text itself is not kept. Received twice, it is obeyed twice and changes nothing more; `received` is the carrier's
+    name for it, by which staff see it once.
     """
     actor = actor or system_actor("inbound_sms")
     keyword = understand(text)
@@ -132,11 +147,39 @@ def take_inbound_sms(*, clinic_id: UUID, sender: str, text: str, now: datetime, 
             method=Method.SMS_KEYWORD,
             actor=actor,
             now=now,
+            patience=patience,
         )
         confirmed = confirmed and done.confirmed
         withdrawn[patient_id] = done.count
-    _note_stop(withdrawn, clinic_id=clinic_id, actor=actor, now=now)
+    _note_stop(withdrawn, received=received or new_id(), clinic_id=clinic_id, actor=actor, now=now)
     return Heard(keyword=keyword, patients=tuple(sorted(patients)), confirmed=confirmed)
+
+
+def take_shared_sms(*, sender: str, text: str, reference: str, now: datetime, actor: Actor | None = None) -> Keyword:
+    """Take an SMS to the one number from which all clinics send: which of them was meant, nobody can know.
+
+    So STOP counts in each. It is committed everywhere when this returns, and nothing is waited for. A clinic where it
+    could not be stored keeps it from none of the others; that it failed is raised at the end, so that it comes again.
+    """
+    if (keyword := understand(text)) is not Keyword.STOP:
+        return keyword
+    failed: list[Exception] = []
+    for clinic in all_clinics():
+        try:
+            take_inbound_sms(
+                clinic_id=clinic.id,
+                sender=sender,
+                text=text,
+                received=uuid5(STOPS, f"{clinic.id}|{reference}"),
+                patience=AT_A_HOOK,
+                actor=actor,
+                now=now,
+            )
+        except Exception as error:  # noqa: BLE001 - raised below, when every clinic has had its turn
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return keyword
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +191,14 @@ class Withdrawn:
 
 
 def withdraw_everything(
-    *, clinic_id: UUID, patient_id: UUID, channel: Channel, method: Method, actor: Actor, now: datetime
+    *,
+    clinic_id: UUID,
+    patient_id: UUID,
+    channel: Channel,
+    method: Method,
+    actor: Actor,
+    now: datetime,
+    patience: timedelta = AT_A_LINK,
 ) -> Withdrawn:
     """Withdraw whatever one patient consented to by one channel."""
     open_ones = [
@@ -166,15 +216,16 @@ def withdraw_everything(
             method=method,
             actor=actor,
             now=now,
-            patience=AT_A_LINK,
+            patience=patience,
         )
         confirmed = confirmed and done.confirmed
     return Withdrawn(count=len(open_ones), confirmed=confirmed)
 
 
-def _note_stop(withdrawn: dict[UUID, int], *, clinic_id: UUID, actor: Actor, now: datetime) -> None:
+def _note_stop(withdrawn: dict[UUID, int], *, received: UUID, clinic_id: UUID, actor: Actor, now: datetime) -> None:
     """A row for each patient concerned, so that staff see it; nothing but the list itself where there is none."""
-    received = new_id()
+    if ReceivedStop.objects.in_clinic(clinic_id).filter(received=received).exists():
+        return
     draft = Draft(
         action=Action.STOP_RECEIVED,
         clinic_id=clinic_id,

@@ -42,6 +42,7 @@ from backend.consent.operations import (
     refuse_consent,
     withdraw_consent,
 )
+from backend.consent.operations.expressing import NOT_STATED
 from backend.consent.queries import NoticeRow, events_of, latest_notices, states_of
 from backend.patients.queries import PatientFacts
 from backend.policy.vocabulary import Channel, ConsentStatus, Decision, EventKind, Language, Method
@@ -137,6 +138,7 @@ class ShownInput(Input):
     """What the app showed when it asked."""
 
     initial_state = Choice(choices=["off", "on"], help_text="A box ticked beforehand is no consent.")
+    notice_served = Id(required=False, help_text="What `POST /me/notices/served` answered when the notice was shown.")
 
 
 class _SayingInput(Input):
@@ -164,7 +166,9 @@ class _SayingInput(Input):
 class MySayingInput(_SayingInput):
     """The patient says yes, no, or no longer. A withdrawal needs only purpose, channels and decision."""
 
-    shown = ShownInput(required=False)
+    shown = ShownInput(
+        required=False, help_text="Proof of how it was asked. Without it the event says that the app did not say."
+    )
 
 
 class EvidenceInput(Input):
@@ -252,10 +256,10 @@ class MyConsents(MeEndpoint):
         now = clock.now()
         if asked["decision"] == Decision.WITHDRAWN:
             return self._said(asked, _withdraw(self, asked, Method.APP, now))
-        shown = asked.get("shown", {}).get("initial_state", "off")
+        shown = asked.get("shown", {"initial_state": NOT_STATED})
         expression = self.expression(
             occurred_at=now,
-            evidence={"notice_version": asked["notice_version"], "initial_state": shown},
+            evidence={"notice_version": asked["notice_version"], **{name: str(one) for name, one in shown.items()}},
         )
         return self._said(asked, _say(self, asked, expression, now))
 

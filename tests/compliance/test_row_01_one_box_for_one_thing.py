@@ -2,6 +2,10 @@
 
 import pytest
 
+from backend.audit.actions import Action
+from backend.audit.actors import system_actor
+from backend.audit.recording import record
+from backend.consent.models import ConsentEvent
 from tests.factories.programmes import RECALL, REMINDER
 
 CONSENTS = "/api/v1/me/consents"
@@ -52,6 +56,44 @@ def test_a_yes_is_a_yes_to_nothing_else(silent, as_patient):
     assert app.post(CONSENTS, saying()).status_code == 201
 
     assert {stream for stream, state in states(app).items() if state == "given"} == {(REMINDER, "sms")}
+
+
+def evidence_of(event_id):
+    event = ConsentEvent.objects.get(id=event_id)
+    entry = record(
+        Action.CONSENTS_READ,
+        by=system_actor(),
+        now=event.recorded_at,
+        clinic_id=event.clinic_id,
+        about=event.patient_id,
+    )
+    with entry as opened:
+        return event.evidence.reveal_data(opened)
+
+
+def test_what_the_app_did_not_say_is_not_made_up(silent, as_patient):
+    """Decision 0015: the proof says `off` where the app said so, and otherwise that it did not say."""
+    app = as_patient(silent)
+    served = app.post("/api/v1/me/notices/served", {"notice_version": 1, "language": "fr", "screen": "choices"}).json()
+    shown = {"initial_state": "off", "notice_served": served["id"]}
+
+    events = [app.post(CONSENTS, saying(shown=one)).json()["events"]["sms"] for one in (None, shown)]
+
+    assert [evidence_of(one) for one in events] == [
+        {"notice_version": 1, "initial_state": "not_stated"},
+        {"notice_version": 1, **shown},
+    ]
+
+
+def test_a_showing_is_of_this_notice_and_to_this_patient(silent, consenting, as_patient):
+    body = {"notice_version": 1, "language": "en"}
+    another_language = as_patient(silent).post("/api/v1/me/notices/served", body).json()["id"]
+    to_another = as_patient(consenting).post("/api/v1/me/notices/served", {**body, "language": "fr"}).json()["id"]
+
+    for served in (another_language, to_another):
+        answer = as_patient(silent).post(CONSENTS, saying(shown={"initial_state": "off", "notice_served": served}))
+        assert (answer.status_code, "notice_served" in str(answer.json())) == (400, True)
+    assert set(states(as_patient(silent)).values()) == {"none"}
 
 
 def test_refusing_takes_the_same_request_as_consenting(silent, as_patient):

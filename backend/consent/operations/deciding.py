@@ -14,9 +14,10 @@ from backend.attempts.operations import drain_attempts
 from backend.audit.actions import Action
 from backend.audit.actors import Actor, ActorKind
 from backend.audit.recording import Draft, Entry, record_many
-from backend.consent.models import ConsentEvent, ConsentState
+from backend.consent.models import ConsentEvent, ConsentState, NoticeServed
 from backend.consent.operations.accompanying import Deciding
 from backend.consent.operations.expressing import (
+    SERVED,
     AlreadyAnswered,
     Expression,
     NoticeOutdated,
@@ -318,6 +319,7 @@ def _say(
     wanted = checked_channels(row, channels)
     notice = current_notice(clinic_id, notice_version, language)
     refuse_missing_evidence(expression)
+    _refuse_another_showing(expression, patient_id=patient_id, notice=notice)
     if expression.occurred_at > now:
         raise InvalidInput("This lies in the future.", field="occurred_at")
     if require_patient(clinic_id=clinic_id, patient_id=patient_id).is_deceased:
@@ -347,6 +349,15 @@ def _say(
             continue
         return ConsentGiven(events=saying.events, status=said.status, valid_until=said.valid_until)
     raise SaidMeanwhile
+
+
+def _refuse_another_showing(expression: Expression, *, patient_id: UUID, notice: NoticeRow) -> None:
+    """Where the evidence names a showing of the notice, it was this notice that this patient was shown."""
+    served = expression.evidence.get(SERVED)
+    if served is None:
+        return
+    if not NoticeServed.objects.filter(id=served, patient_id=patient_id, notice_id=notice.id).exists():
+        raise InvalidInput("This notice was not shown to this patient.", field=f"shown.{SERVED}")
 
 
 class _OtherThanPlanned(Exception):

@@ -17,6 +17,10 @@ EVIDENCE_OF: Final = {
 }
 """By these methods one can say yes or no; by all others only: no longer. START by SMS never opts in."""
 AGE_ATTESTED: Final = "of_age"
+NOT_TICKED: Final = "off"
+NOT_STATED: Final = "not_stated"
+"""How the box stood before it was touched, as the app says; `not_stated` where it did not say (docs/decisions/0015)."""
+SERVED: Final = "notice_served"
 ATTESTING: Final = frozenset({Method.PAPER_FORM, Method.VERBAL})
 """Where staff see or hear the person, and may attest that one whose birth date is not known is of age."""
 
@@ -98,7 +102,8 @@ def refuse_missing_evidence(expression: Expression) -> None:
     missing = EVIDENCE_OF[expression.method] - expression.evidence.keys()
     if missing:
         raise EvidenceMissing(field=f"evidence.{min(missing)}", missing=sorted(missing))
-    if expression.evidence.get("initial_state", "off") != "off":
+    unticked = {NOT_TICKED, NOT_STATED} if expression.method is Method.APP else {NOT_TICKED}
+    if expression.evidence.get("initial_state", NOT_TICKED) not in unticked:
         raise InvalidInput("A box that was ticked beforehand is no consent.", field="evidence.initial_state")
     if AGE_ATTESTED in expression.evidence and expression.method not in ATTESTING:
         raise InvalidInput("Only staff who see or hear the person attest their age.", field=f"evidence.{AGE_ATTESTED}")

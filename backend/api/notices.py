@@ -13,7 +13,14 @@ from backend.api.endpoints import ClinicEndpoint, MeEndpoint
 from backend.api.fields import Input, Line, Moment, Output, Text, Whole, choice_of
 from backend.api.idempotency import idempotent
 from backend.api.permissions import DpoOnly, PatientOnly, StaffOnly
-from backend.consent.operations import approve_notice, draft_notice, note_notice_served, publish_draft
+from backend.consent.operations import (
+    approve_notice,
+    draft_notice,
+    missing_in_draft,
+    note_notice_served,
+    publish_draft,
+)
+from backend.policy.notices import NoticeElement
 from backend.policy.vocabulary import Language, Materiality
 
 LARGEST_VERSION = 2**31 - 1
@@ -33,12 +40,21 @@ class NoticeDraftInput(Input):
     en = NoticeWordsInput()
 
 
+class NotApplicableInput(Input):
+    """What the law asks for only where it applies (GDPR Art. 13(1)(f), (2)(e) and (f)): the officer's reason."""
+
+    transfers = Text(max_length=2_000, required=False)
+    consequence = Text(max_length=2_000, required=False)
+    automated = Text(max_length=2_000, required=False)
+
+
 class NoticeApprovalInput(Input):
     """Whether it only rewords or says something else, and why. A material notice says from when it holds."""
 
     materiality = choice_of(Materiality)
     reason = Text(max_length=2_000)
     effective_from = Moment(required=False)
+    not_applicable = NotApplicableInput(required=False, help_text="Why something the law asks for does not apply here.")
 
 
 class NoticeServedInput(Input):
@@ -56,6 +72,22 @@ class MadeOutput(Output):
     id = serializers.UUIDField()
 
 
+class MissingOutput(Output):
+    """What a notice does not name. `looks_for` are words by which it would have been found."""
+
+    language = choice_of(Language)
+    element = choice_of(NoticeElement)
+    article = serializers.CharField(help_text="Of the General Data Protection Regulation.")
+    looks_for = serializers.CharField()
+    only_where_it_applies = serializers.BooleanField(help_text="The officer may say that it does not, and why.")
+
+
+class DraftedOutput(MadeOutput):
+    """The notice that was written, and what the program does not find in it: it can not be approved without."""
+
+    missing = MissingOutput(many=True)
+
+
 class PublishedOutput(Output):
     """The version that was published."""
 
@@ -68,14 +100,18 @@ class NoticeDrafts(ClinicEndpoint):
     permission_classes = [StaffOnly]
     tag = "consent"
 
-    @extend_schema(request=NoticeDraftInput, responses={201: MadeOutput})
+    @extend_schema(request=NoticeDraftInput, responses={201: DraftedOutput})
     @idempotent
     def post(self, request: Request, **_path: object) -> Response:
-        """Write a notice. Nobody is shown it before the data protection officer approved it."""
+        """Write a notice. Nobody is shown it before the data protection officer approved it.
+
+        The program reads it first, for what the law wants it to name (GDPR Art. 13 and 14).
+        """
         asked = NoticeDraftInput.read(request)
         texts = {language: (asked[language]["title"], asked[language]["body"]) for language in Language}
         draft_id = draft_notice(clinic_id=self.clinic.id, texts=texts, actor=self.actor, now=clock.now())
-        return Response(MadeOutput({"id": draft_id}).data, status=201)
+        missing = missing_in_draft(clinic_id=self.clinic.id, draft_id=draft_id)
+        return Response(DraftedOutput({"id": draft_id, "missing": [one.told for one in missing]}).data, status=201)
 
 
 class NoticeApproval(ClinicEndpoint):
@@ -86,7 +122,10 @@ class NoticeApproval(ClinicEndpoint):
 
     @extend_schema(request=NoticeApprovalInput, responses={204: None})
     def post(self, request: Request, draft_id: UUID, **_path: object) -> Response:
-        """Approve it, and say whether everybody has to be asked again."""
+        """Approve it, and say whether everybody has to be asked again.
+
+        Refused while it does not name what the law asks for (`notice_incomplete`, with what is missing).
+        """
         asked: dict[str, Any] = NoticeApprovalInput.read(request)
         approve_notice(
             clinic_id=self.clinic.id,
@@ -94,6 +133,7 @@ class NoticeApproval(ClinicEndpoint):
             materiality=Materiality(asked["materiality"]),
             reason=asked["reason"],
             effective_from=asked.get("effective_from"),
+            not_applicable={NoticeElement(element): why for element, why in asked.get("not_applicable", {}).items()},
             actor=self.actor,
             now=clock.now(),
         )

@@ -13,6 +13,7 @@ from backend.consent.standards.facts import Writer
 from backend.patients.models import OccasionKind
 from backend.patients.suppression import Lifting
 from backend.policy.contact import Remedy
+from backend.policy.notices import NoticeElement
 from backend.policy.vocabulary import (
     Channel,
     ConsentStatus,
@@ -77,6 +78,7 @@ ASKING_KIND: Final = _choices([EventKind.REQUESTED, EventKind.DEFERRED])
 RESTRICTION_GROUND: Final = _choices(RestrictionGround)
 LIFTING_REASON: Final = _choices(LiftingReason)
 SUPPRESSION_LIFTING_REASON: Final = _choices(Lifting)
+NOTICE_ELEMENT: Final = _choices(NoticeElement)
 MATERIALITY: Final = _choices(Materiality)
 CONSENT_STATE: Final = _choices(ConsentStatus)
 OWN_DATA_PART: Final = _choices(Part)

@@ -193,6 +193,10 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Cette notice est déjà approuvée : rédigez-en une nouvelle.",
         "This notice was approved already: write a new one.",
     ),
+    "notice_incomplete": _both(
+        "Cette notice ne dit pas tout ce que la loi demande.",
+        "This notice does not name everything that the law asks for.",
+    ),
     "notice_already_published": _both("Cette notice est déjà publiée.", "This notice was published already."),
     "already_answered": _both("Il y a déjà une réponse.", "This was answered already."),
     "asked_too_often": _both(

@@ -108,6 +108,8 @@ class NoticeDraft(Guarded):
     materiality = models.CharField(max_length=10, blank=True)
     materiality_reason = models.TextField(blank=True)
     effective_from = models.DateTimeField(null=True)
+    # What the law asks for only where it applies, and why it does not here: the officer's words (GDPR Art. 13).
+    not_applicable = models.JSONField(default=dict)
     approved_by = models.CharField(max_length=40, blank=True)
     approved_at = models.DateTimeField(null=True)
     version = models.PositiveIntegerField(null=True)

@@ -96,7 +96,7 @@ from tests.factories.clinics import make_clinic, make_member
 from tests.factories.keys import key_file_of_its_own
 from tests.factories.log import actions_recorded
 from tests.factories.patients import PatientInTest, consent, correct_birth_date, make_appointment, make_patient
-from tests.factories.programmes import REMINDER, define_words, make_mistaken_purpose, run_programme
+from tests.factories.programmes import REMINDER, define_words, make_mistaken_purpose, run_programme, whole_notice
 from tests.factories.tampering import forge
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -261,7 +261,7 @@ def run_out(stage):
 
 
 def draft(stage):
-    return draft_notice(**stage.of_clinic, texts=dict.fromkeys(Language, ("Title", "Body")))
+    return draft_notice(**stage.of_clinic, texts=whole_notice(stage.clinic.id))
 
 
 def approve(stage, **more):

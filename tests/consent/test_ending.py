@@ -34,12 +34,12 @@ from backend.consent.queries import purposes_of
 from backend.errors import InvalidInput, NotFound
 from backend.messaging.gate import Candidate, decide_all
 from backend.patients.models import ContactPoint
-from backend.policy.vocabulary import Channel, EventKind, Language, Materiality, Method
+from backend.policy.vocabulary import Channel, EventKind, Materiality, Method
 from tests.conftest import DAY, HOUR
 from tests.consent.test_deciding import mother_of, say, status, withdraw
 from tests.factories.log import actions_recorded
 from tests.factories.patients import make_patient
-from tests.factories.programmes import CHANNELS, REMINDER
+from tests.factories.programmes import CHANNELS, REMINDER, whole_notice
 
 SECOND = timedelta(seconds=1)
 ON_PAPER = {"method": Method.PAPER_FORM, "evidence": {"form_reference": "F-1", "signed_on": "2026-10-14"}}
@@ -121,7 +121,7 @@ def test_a_yes_after_it_ran_out_renews_it(silent, now):
 
 def publish(clinic, manager, dpo, now, *, effective_from=None, materiality=Materiality.MATERIAL):
     these = {"clinic_id": clinic.id, "now": now}
-    texts = dict.fromkeys(Language, ("Vos choix", "Un nouveau destinataire."))
+    texts = whole_notice(clinic.id, "Un nouveau destinataire.")
     draft_id = draft_notice(**these, texts=texts, actor=manager)
     approve_notice(
         **these,
@@ -181,7 +181,7 @@ def test_what_was_published_says_who_approved_it_and_why(northgate, manager, dpo
 
 
 def test_a_notice_goes_out_approved_and_once(northgate, manager, dpo, now):
-    texts = dict.fromkeys(Language, ("Title", "Body"))
+    texts = whole_notice(northgate.id)
     these = {"clinic_id": northgate.id, "now": now}
     draft_id = draft_notice(**these, texts=texts, actor=manager)
     with pytest.raises(NoticeNotApproved):
@@ -210,7 +210,7 @@ def test_a_notice_goes_out_approved_and_once(northgate, manager, dpo, now):
     ],
 )
 def test_an_approval_says_why_and_a_material_one_from_when(northgate, manager, dpo, now, changes, field):
-    texts = dict.fromkeys(Language, ("Title", "Body"))
+    texts = whole_notice(northgate.id)
     draft_id = draft_notice(clinic_id=northgate.id, texts=texts, actor=manager, now=now)
     said = {"materiality": Materiality.MATERIAL, "reason": "New.", "effective_from": now + DAY, **changes}
 

@@ -38,6 +38,7 @@ from tests.consent.test_objecting import lift, object_now, restrict, take_back
 from tests.factories import records
 from tests.factories.carriers import carriers_in_test, given_to
 from tests.factories.patients import correct_birth_date, make_appointment, make_patient
+from tests.factories.programmes import whole_notice
 
 CHANNELS = (Channel.SMS, Channel.EMAIL)
 ABOUT = st.sampled_from([(Channel.SMS,), (Channel.EMAIL,), CHANNELS, CHANNELS])
@@ -220,7 +221,7 @@ class InTheDatabase(RuleBasedStateMachine):
         if after_a_yes:
             self.say_yes(CHANNELS, ("patient",), Method.APP)
         these = {"clinic_id": self.clinic.id, "now": self.now}
-        texts = dict.fromkeys(Language, ("Vos choix", "Autre chose."))
+        texts = whole_notice(self.clinic.id, "Autre chose.")
         draft_id = draft_notice(**these, texts=texts, actor=self.manager)
         begins = self.now + days * DAY
         said: dict[str, Any] = {

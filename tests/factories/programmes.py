@@ -6,11 +6,12 @@ from uuid import UUID
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
 from backend.audit.recording import record
+from backend.clinics.queries import get_clinic
 from backend.consent.models import Purpose
 from backend.consent.operations import define_purpose, publish_notice
 from backend.messaging.operations import VariantText, publish_template
 from backend.policy.vocabulary import Channel, Language, LegalBasis, Nature, Tone
-from backend.programmes.library.catalogue import load_service_templates
+from backend.programmes.library.catalogue import load_notice, load_service_templates
 from backend.programmes.operations import approve_programme, start_programme, write_programme
 
 REMINDER = "appointment_reminder"
@@ -44,6 +45,13 @@ def make_mistaken_purpose(clinic_id: UUID, *, actor: Actor, now: datetime) -> UU
     ):
         Purpose.objects.filter(id=purpose_id).update(legal_basis=LegalBasis.LEGAL_OBLIGATION)
     return purpose_id
+
+
+def whole_notice(clinic_id: UUID, more: str = "") -> dict[Language, tuple[str, str]]:
+    """A notice that names what the law asks for, with something more to say."""
+    clinic = get_clinic(clinic_id)
+    texts = load_notice().filled(clinic=clinic.name, telephone=clinic.telephone, address=clinic.address)
+    return {language: (title, f"{body}\n\n{more}") for language, (title, body) in texts.items()}
 
 
 def define_words(clinic_id: UUID, *, actor: Actor, now: datetime) -> None:

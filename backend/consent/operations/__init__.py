@@ -31,9 +31,11 @@ from backend.consent.operations.judging_ages import judge_ages_anew
 from backend.consent.operations.notices import (
     NoticeAlreadyApproved,
     NoticeAlreadyPublished,
+    NoticeIncomplete,
     NoticeNotApproved,
     approve_notice,
     draft_notice,
+    missing_in_draft,
     publish_draft,
     publish_notice,
 )
@@ -55,6 +57,7 @@ __all__ = [
     "LinkTooOld",
     "NoticeAlreadyApproved",
     "NoticeAlreadyPublished",
+    "NoticeIncomplete",
     "NoticeNotApproved",
     "NoticeOutdated",
     "Objected",
@@ -76,6 +79,7 @@ __all__ = [
     "invalidate_consents",
     "issue_receipt",
     "judge_ages_anew",
+    "missing_in_draft",
     "note_asked",
     "note_impact_assessment",
     "note_notice_served",

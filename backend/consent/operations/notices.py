@@ -1,6 +1,7 @@
 """Notices: written, approved by the data protection officer, published; what was published is never changed."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -8,9 +9,11 @@ from uuid import UUID
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
 from backend.audit.recording import Draft, record, record_many
+from backend.clinics.queries import get_clinic
 from backend.consent.models import Notice, NoticeDraft, Purpose
-from backend.consent.queries import words_shown
+from backend.consent.queries import purposes_of, words_shown
 from backend.errors import DomainError, InvalidInput, NotFound
+from backend.policy.notices import WHERE_IT_APPLIES, Controller, Missing, NoticeElement, what_is_missing
 from backend.policy.vocabulary import Language, Materiality
 from backend.vault.identifiers import new_id
 
@@ -36,6 +39,16 @@ class NoticeAlreadyPublished(DomainError):
 
     code = "notice_already_published"
     sentence = "This notice was published already."
+
+
+class NoticeIncomplete(DomainError):
+    """A notice names what the law asks for before anybody is asked (GDPR Art. 13 and 14)."""
+
+    code = "notice_incomplete"
+    sentence = "This notice does not name everything that the law asks for."
+
+    def __init__(self, missing: Iterable[Missing]) -> None:
+        super().__init__(missing=[one.told for one in missing])
 
 
 def publish_notice(*, clinic_id: UUID, texts: dict[Language, tuple[str, str]], actor: Actor, now: datetime) -> int:
@@ -74,6 +87,14 @@ def draft_notice(*, clinic_id: UUID, texts: dict[Language, tuple[str, str]], act
     return draft_id
 
 
+def missing_in_draft(*, clinic_id: UUID, draft_id: UUID) -> tuple[Missing, ...]:
+    """What the program misses in a notice that was written. Raises NotFound."""
+    row = NoticeDraft.objects.in_clinic(clinic_id).filter(id=draft_id).first()
+    if row is None:
+        raise NotFound
+    return _missing_in(row)
+
+
 def approve_notice(
     *,
     clinic_id: UUID,
@@ -81,15 +102,22 @@ def approve_notice(
     materiality: Materiality,
     reason: str,
     effective_from: datetime | None,
+    not_applicable: Mapping[NoticeElement, str] | None = None,
     actor: Actor,
     now: datetime,
 ) -> None:
     """The data protection officer approves it, and says whether it only rewords or says something else, and why.
 
     A material notice names the instant from which on what was said to earlier ones no longer permits anything (new
-    purpose, recipient, category of data, channel, longer retention: EDPB 05/2020). Raises NoticeAlreadyApproved,
-    InvalidInput, NotFound.
+    purpose, recipient, category of data, channel, longer retention: EDPB 05/2020). `not_applicable` says of what the
+    law asks for only where it applies why it does not apply here; of nothing else can it be said. Raises
+    NoticeIncomplete, NoticeAlreadyApproved, InvalidInput, NotFound.
     """
+    excused = dict(not_applicable or {})
+    if excused.keys() - WHERE_IT_APPLIES:
+        raise InvalidInput("A notice can not do without this.", field="not_applicable")
+    if not all(why.strip() for why in excused.values()):
+        raise InvalidInput("Say why.", field="not_applicable")
     if not reason.strip():
         raise InvalidInput("Say why.", field="reason")
     if (materiality is Materiality.MATERIAL) != (effective_from is not None):
@@ -102,13 +130,18 @@ def approve_notice(
         row = _locked(clinic_id, draft_id)
         if row.approved_at is not None:
             raise NoticeAlreadyApproved
+        row.not_applicable = {element.value: why.strip() for element, why in excused.items()}
+        _refuse_incomplete(row)
         row.materiality, row.materiality_reason, row.effective_from = materiality, reason, effective_from
         row.approved_by, row.approved_at = actor.header, now
         row.save()
 
 
 def publish_draft(*, clinic_id: UUID, draft_id: UUID, actor: Actor, now: datetime) -> int:
-    """Publish what was approved; the number of the version. Raises NoticeNotApproved, NoticeAlreadyPublished, NotFound.
+    """Publish what was approved; the number of the version.
+
+    It is read once more: a purpose without its sentence may have come since, or the clinic has moved. Raises
+    NoticeNotApproved, NoticeIncomplete, NoticeAlreadyPublished, NotFound.
 
     A yes to the version before it is no longer taken from then on; those that were given stand, until the date of a
     material one.
@@ -118,6 +151,8 @@ def publish_draft(*, clinic_id: UUID, draft_id: UUID, actor: Actor, now: datetim
         raise NotFound
     if row.approved_at is None:
         raise NoticeNotApproved
+    if row.version is None:
+        _refuse_incomplete(row)
     return _publish(
         clinic_id=clinic_id,
         texts={Language(language): (words[0], words[1]) for language, words in row.texts.items()},
@@ -128,6 +163,30 @@ def publish_draft(*, clinic_id: UUID, draft_id: UUID, actor: Actor, now: datetim
         draft_id=draft_id,
         actor=actor,
         now=now,
+    )
+
+
+def _refuse_incomplete(row: NoticeDraft) -> None:
+    if missing := _missing_in(row):
+        raise NoticeIncomplete(missing)
+
+
+def _missing_in(row: NoticeDraft) -> tuple[Missing, ...]:
+    clinic = get_clinic(row.clinic_id)
+    controller = Controller(
+        name=clinic.name, telephone=clinic.telephone, address=clinic.address, country=clinic.country
+    )
+    asked = [purpose for purpose in purposes_of(row.clinic_id).values() if purpose.requires_consent]
+    return tuple(
+        missing
+        for language in Language
+        for missing in what_is_missing(
+            row.texts[language.value][1],
+            language=language,
+            controller=controller,
+            statements=[purpose.statements.get(language.value, "") for purpose in asked],
+            not_applicable=[NoticeElement(one) for one in row.not_applicable],
+        )
     )
 
 

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,8 +14,8 @@ from liquid.exceptions import LiquidError
 from backend.messaging.segments import with_plain_signs
 from backend.policy.vocabulary import Channel, Language
 
+LONGEST_SOURCE: Final = 20_000
 LONGEST_OUTPUT: Final = 20_000
-MOST_LOOPS: Final = 200
 BREAKS: Final = re.compile(r"[ \t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 GAP: Final = re.compile(r"[ \t]{2,}")
 # Only spaces that break: French sets a no-break space before some signs on purpose.
@@ -44,6 +44,14 @@ FILTERS: Final = frozenset(
         "upcase",
     }
 )
+# Nothing that goes round or fetches another template: no name is a list, and without loops the work is in proportion to
+# the length of what was written.
+TAGS: Final = frozenset({"#", "assign", "capture", "case", "comment", "echo", "if", "unless"})
+
+# What the library does itself, by way of tags without a name that could be written.
+INSIDE: Final = frozenset({"content", "illegal", "output"})
+OPENING: Final = re.compile(r"\{\{|\{%")
+AS_IT_STANDS: Final = re.compile(r"\{%-?\s*(?:raw|doc)\b")
 
 
 class TemplateRefused(Exception):
@@ -53,7 +61,7 @@ class TemplateRefused(Exception):
 class _Environment(Environment):
     output_stream_limit = LONGEST_OUTPUT
     local_namespace_limit = LONGEST_OUTPUT
-    loop_iteration_limit = MOST_LOOPS
+    loop_iteration_limit = 1
     context_depth_limit = 10
 
 
@@ -61,7 +69,24 @@ def _small_environment() -> Environment:
     environment = _Environment(undefined=StrictUndefined, autoescape=False)
     for name in set(environment.filters) - FILTERS:
         del environment.filters[name]
+    for name in FILTERS:
+        environment.filters[name] = _short_answer(environment.filters[name])
+    for name in set(environment.tags) - TAGS - INSIDE:
+        del environment.tags[name]
     return environment
+
+
+def _short_answer(filter_: Any) -> Any:
+    """A filter that refuses to make a text longer than a message may be: many in a row would else cost seconds."""
+
+    @wraps(filter_)
+    def short(*values: Any, **options: Any) -> Any:
+        answer = filter_(*values, **options)
+        if isinstance(answer, str) and len(answer) > LONGEST_OUTPUT:
+            raise TemplateRefused("too long")
+        return answer
+
+    return short
 
 
 _environment = _small_environment()
@@ -179,4 +204,19 @@ def as_html(text: str, *, language: Language, large_print: bool = False) -> str:
 
 @lru_cache(maxsize=REMEMBERED_TEMPLATES)
 def _compiled(source: str) -> BoundTemplate:
+    if len(source) > LONGEST_SOURCE:
+        raise TemplateRefused("too long")
+    if AS_IT_STANDS.search(source):
+        raise TemplateRefused("raw and doc are not offered")
+    _refuse_open(source)
     return _environment.from_string(source)
+
+
+def _refuse_open(source: str) -> None:
+    """Every brace that opens is closed. Looking for the end of thousands that are not takes the library minutes."""
+    at = 0
+    while (opening := OPENING.search(source, at)) is not None:
+        end = source.find("}}" if opening.group() == "{{" else "%}", opening.end())
+        if end < 0:
+            raise TemplateRefused(f"{opening.group()} without its end")
+        at = end + 2

@@ -28,7 +28,7 @@ PROMOTION: Final = {
         r"\bremises?\s+(?:de\s+\d|exceptionnelle|immédiate|spéciale)",
         r"\bsoldes?\b(?!\s+de\s+votre\s+compte)",
         r"\b(?:consultation|bilan|séance|essai|examen|cadeau|livraison)\s+gratuite?s?\b|\bgratuitement\b",
-        r"\d+(?:[.,]\d+)?\s*(?:€|euros?\b|EUR\b)",
+        r"\b\d{1,7}(?:[.,]\d{1,3})?\s{0,2}(?:€|euros?\b|EUR\b)",
         r"[-–]\s?\d{1,2}\s?%|\d{1,2}\s?%\s+de\s+(?:réduction|remise)",
         r"\b(?:nos|petits?|meilleurs?)\s+prix\b|\bprix\s+(?:réduit|spécial|imbattable|cassé)s?",
         r"\btarifs?\s+(?:préférentiel|réduit|spécial|promotionnel|avantageux)\w*|\bnos\s+tarifs\b",

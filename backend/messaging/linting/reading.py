@@ -13,7 +13,7 @@ SILENT: Final = {
     Language.FRENCH: re.compile(r"(?<=[^\W\d_]{2})e(s|nt)?$"),
     Language.ENGLISH: re.compile(r"(?<=[^\W\d_]{2})(e|ed|es)$"),
 }
-LEFT_OUT: Final = re.compile(r"\([^)]*\)|https?://\S+|www\.\S+|\b[\w-]+(?:\.[\w-]+)+\b")
+LEFT_OUT: Final = re.compile(r"\([^()]{0,200}\)|\bhttps?://\S+|\bwww\.\S+|(?<![\w.-])[\w-]+(?:\.[\w-]+)+")
 ENDS: Final = re.compile(r"[.?!:;\n]+")
 WORD: Final = re.compile(r"[^\W\d_]+")
 SPOKEN_WORD: Final = re.compile(r"[\w’'-]+")

@@ -23,6 +23,7 @@ NAMES_ITS_SENDER: Final = frozenset({Channel.PUSH, Channel.SMS})
 CLINIC_NAMES: Final = frozenset({"clinic.name", "clinic.discreet_name"})
 MOST_PARTS: Final = 3
 PARTS_A_CARRIER_TAKES: Final = 10
+WORD: Final = re.compile(r"\S+")
 LONGEST_PUSH: Final = 240
 LONGEST_SUBJECT: Final = 78
 LONGEST_SENTENCE: Final = {Tone.FORMAL: 25, Tone.INFORMAL: 25, Tone.PLAIN: 12}
@@ -144,10 +145,10 @@ def _sms(view: View, around: Around) -> Iterator[Finding]:
     language = view.variant.language
     own = with_plain_signs(view.masked.replace(VALUE, " "))
     if outside := characters_outside(own):
-        dear = re.compile(rf"[^\s{VALUE}]*[{re.escape(''.join(sorted(outside)))}][^\s{VALUE}]*")
         seen: set[str] = set()
-        for match in dear.finditer(own):
-            if (word := match.group()) not in seen:
+        for match in WORD.finditer(own):
+            word = match.group()
+            if word not in seen and not outside.isdisjoint(word):
                 seen.add(word)
                 yield finding(view, Code.SMS_ALPHABET, Hit(word, match.start(), match.end()))
     costly = {name.path for name in NAMES if language in name.costly}

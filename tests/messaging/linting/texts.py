@@ -231,6 +231,7 @@ BAD = [
         CARE,
         Code.UNKNOWN_NAME,
     ),
+    ("a loop", sms("{% for i in (1..3) %}x{% endfor %}"), CARE, Code.SYNTAX),
     ("a brace too few", email("Bonjour {{ patient.first_name."), CARE, Code.SYNTAX),
     ("a filter that is not there", email("{{ patient.first_name | date }}"), CARE, Code.SYNTAX),
     (
@@ -244,7 +245,7 @@ BAD = [
         CARE,
         Code.UNFILLABLE,
     ),
-    ("a bomb", sms("{% for i in (1..100000) %}x{% endfor %}"), CARE, Code.UNFILLABLE),
+    ("a bomb", sms("{% assign a = 'aaaaaaaa' %}" + "{% assign a = a | append: a %}" * 30), CARE, Code.UNFILLABLE),
     # --------------------------------------------------------------------------------------------- SMS as billed
     ("a circumflex", sms("vous êtes attendu demain."), CARE, Code.SMS_ALPHABET),
     ("a cedilla", sms("ça va être long, non.".replace("être", "durer")), CARE, Code.SMS_ALPHABET),

@@ -61,7 +61,13 @@ GROUPS: Final[Mapping[str, frozenset[Reason]]] = {
         }
     ),
     "occasion": frozenset(
-        {Reason.PROGRAMME_NOT_RUNNING, Reason.OCCASION_CHANGED, Reason.TOO_LATE, Reason.LEGAL_WINDOW}
+        {
+            Reason.PROGRAMME_NOT_RUNNING,
+            Reason.OCCASION_CHANGED,
+            Reason.TOO_LATE,
+            Reason.LEGAL_WINDOW,
+            Reason.DAILY_LIMIT,
+        }
     ),
     "preferences": frozenset(
         {
@@ -70,6 +76,7 @@ GROUPS: Final[Mapping[str, frozenset[Reason]]] = {
             Reason.PAUSED,
             Reason.FREQUENCY_CAP,
             Reason.QUIET_HOURS,
+            Reason.DIGEST,
         }
     ),
     "wording": frozenset({Reason.NO_TEMPLATE}),
@@ -149,6 +156,7 @@ class MatteringPreferencesOutput(Output):
     discreet = serializers.BooleanField()
     frequency = FrequencyField(required=False, allow_null=True)
     quiet_hours = QuietHoursField(required=False, allow_null=True)
+    digest = serializers.BooleanField(required=False)
     paused_until = Moment(required=False, allow_null=True)
     purpose_switched_off = serializers.BooleanField(required=False)
 
@@ -305,6 +313,8 @@ def _mattering(
     if Reason.QUIET_HOURS in found and row.quiet_from is not None and row.quiet_to is not None:
         zone = row.time_zone or clinic.time_zone
         shown["quiet_hours"] = {"from": row.quiet_from, "to": row.quiet_to, "time_zone": zone}
+    if Reason.DIGEST in found:
+        shown["digest"] = row.digest
     if Reason.PAUSED in found:
         shown["paused_until"] = row.paused_until
     if Reason.PURPOSE_SWITCHED_OFF in found:

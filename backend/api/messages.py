@@ -22,9 +22,10 @@ from backend.audit.recording import Entry, record
 from backend.clinics.queries import ClinicFacts
 from backend.messaging.doubts import settle_doubt
 from backend.messaging.queries import MessageRow, count_by_state, get_message, messages_of, reveal_sent_texts
-from backend.policy.vocabulary import Channel, Language, MessageState, Tone
+from backend.policy.vocabulary import Channel, Language, MessageState, Reason, Tone
 
 STATES: Final = {state.value: state for state in MessageState}
+REASONS: Final = {reason.value: reason for reason in Reason}
 
 
 class MessageOutput(Output):
@@ -167,17 +168,23 @@ class ClinicMessages(ClinicEndpoint):
             *PAGING,
             OpenApiParameter("state", str, description="Some states, separated by commas."),
             OpenApiParameter("patient", UUID, description="Messages of one patient."),
+            OpenApiParameter(
+                "reason",
+                str,
+                description="What held them back, such as `daily_limit`; some, separated by commas.",
+            ),
         ],
         responses=MessagesPage,
     )
     def get(self, request: Request, **_path: object) -> Response:
         """The newest first, without their words. Looking is recorded."""
-        refuse_unknown(request, "cursor", "limit", "state", "patient")
+        refuse_unknown(request, "cursor", "limit", "state", "patient", "reason")
         limit, patient_id = read_limit(request), read_id(request, "patient")
         rows = messages_of(
             clinic_id=self.clinic.id,
             patient_id=patient_id,
             states=read_words(request, "state", STATES),
+            reasons=read_words(request, "reason", REASONS),
             before=read_cursor(request, datetime, UUID),
             limit=limit + 1,
         )

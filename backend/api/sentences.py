@@ -74,11 +74,18 @@ REASONS: Final[Mapping[Reason, Mapping[Language, str]]] = {
     Reason.CHANNEL_SWITCHED_OFF: _both(
         "Ce canal est désactivé dans les préférences.", "This channel is switched off in the preferences."
     ),
+    Reason.DAILY_LIMIT: _both(
+        "Assez de messages sont partis vers cette personne en un jour ; aucun programme ne peut passer outre.",
+        "Enough messages went to this person within a day; no programme can go beyond that.",
+    ),
     Reason.PAUSED: _both("Une pause a été demandée.", "A pause was asked for."),
     Reason.FREQUENCY_CAP: _both(
         "Le nombre de messages souhaité est déjà atteint.", "As many messages as wanted were sent already."
     ),
     Reason.QUIET_HOURS: _both("Ce sont les heures de silence choisies.", "These are the quiet hours that were chosen."),
+    Reason.DIGEST: _both(
+        "Les messages sont souhaités ensemble, une fois par jour.", "Messages are wanted together, once a day."
+    ),
     Reason.NO_TEMPLATE: _both(
         "L’établissement n’a pas de texte pour ce canal.", "The clinic has no text for this channel."
     ),

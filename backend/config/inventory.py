@@ -209,6 +209,7 @@ REASONS: Final[dict[str, dict[str, str]]] = {
         "tries": "counted",
         "carrier": STATE,
         "carrier_reference": "the carrier's own name for the message",
+        "sent_with": ID,
         "failure": "why, as a code",
     },
     "messaging.CarrierReport": {

@@ -6,6 +6,7 @@ import sys
 from celery.schedules import crontab
 
 from backend.config import env
+from backend.policy.contact import MOST_PER_DAY
 
 DEMO_MARK = ".accord-demo"
 BASE_DIR = env.BASE_DIR
@@ -156,6 +157,12 @@ ACCORD_FCM_API_URL = env.url(
 )
 ACCORD_FCM_CREDENTIALS = env.text("FCM_CREDENTIALS", meaning="Path of the service-account file; unset: no push.")
 ACCORD_BATCH_SIZE = env.whole("BATCH_SIZE", default=50, at_least=1, meaning="Messages a worker takes up at once.")
+ACCORD_MOST_PER_DAY = env.whole(
+    "MOST_PER_DAY",
+    default=MOST_PER_DAY,
+    at_least=1,
+    meaning="Messages that may reach one patient in any 24 hours, whatever programmes say.",
+)
 ACCORD_LEASE_SECONDS = env.whole(
     "LEASE_SECONDS", default=30, at_least=3, meaning="How long a worker may hold what it took up."
 )

@@ -36,6 +36,7 @@ from backend.messaging.carriers.base import (
     Outcome,
     PermanentFailure,
 )
+from backend.messaging.digests import companions_of
 from backend.messaging.filling import fill
 from backend.messaging.gate import candidate_of, decide_all
 from backend.messaging.held import (
@@ -138,6 +139,7 @@ def _due_messages(*, now: datetime, limit: int) -> list[Message]:
     ours = lock_patients({message.patient_id for message in messages})
     # Asked again behind the lock: another claim may have been committed between the two statements.
     ours -= frozenset(patients_in_hand(ours))
+    messages += companions_of(messages, ours, now=now)
     return [message for message in messages if message.patient_id in ours]
 
 

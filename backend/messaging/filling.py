@@ -14,6 +14,7 @@ from backend.messaging.carriers.base import (
     OutboundMessage,
     PermanentFailure,
 )
+from backend.messaging.digests import lay_together
 from backend.messaging.held import (
     Delivered,
     Ended,
@@ -55,7 +56,8 @@ def fill(allowed: Sequence[Held], *, entry: Entry, now: datetime, actor: Actor, 
         if filled.get(held.attempt_id, Unprepared()) is not None
     ]
     settle(unfit, carriers={}, now=now, actor=actor, done=done)
-    return [held for held in allowed if held.outbound is not None]
+    ready = [held for held in allowed if held.outbound is not None]
+    return lay_together(ready, preferences_of({held.message.patient_id for held in ready}), way_out=_way_out)
 
 
 def fill_again(batch: Sequence[Held], *, entry: Entry) -> list[Held]:
@@ -158,7 +160,7 @@ class _Words:
             large_print=preferences.large_print,
             gaps=_named(preferences) is not Named.IN_FULL,
         )
-        held.outbound = OutboundMessage(
+        held.bare = OutboundMessage(
             message_id=message.id,
             channel=held.channel,
             to=address,
@@ -169,7 +171,7 @@ class _Words:
             sender_name=clinic.discreet_name,
             reference=str(message.id),
         )
-        held.outbound = with_way_out(held.outbound, _way_out(held))
+        held.outbound = with_way_out(held.bare, _way_out(held))
 
 
 def _named(preferences: PreferenceRow) -> Named:

@@ -7,6 +7,8 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from django.conf import settings
+
 from backend.clinics.queries import ClinicFacts, get_clinic
 from backend.consent.queries import PurposeRow, consent_facts_of, objections_by_patient, purposes_by_id
 from backend.messaging.models import Message
@@ -30,6 +32,8 @@ from backend.preferences.queries import PreferenceRow, preferences_of
 COUNTED: Final = (MessageState.HANDING_OVER, MessageState.SENT, MessageState.DELIVERED, MessageState.IN_DOUBT)
 LONGEST_CAP: Final = timedelta(days=30)
 RUNNING: Final = "running"
+GATHERED: Final = frozenset({Channel.PUSH, Channel.SMS, Channel.EMAIL})
+"""The channels by which several messages can go out as one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,8 @@ class Surroundings:
     preferences: dict[UUID, PreferenceRow]
     standing: frozenset[tuple[UUID, datetime | None]]
     contacts: defaultdict[UUID, list[datetime]]
+    # When the sending that a patient gets together by one channel counts; the others in it count no more.
+    together: dict[tuple[UUID, Channel, UUID | None], datetime]
     clinics: dict[UUID, ClinicFacts]
 
 
@@ -85,6 +91,7 @@ def gather(candidates: Sequence[Candidate], *, now: datetime) -> Surroundings:
         preferences=preferences_of(patient_ids),
         standing=_standing(candidates),
         contacts=_recent_contacts(candidates, now=now),
+        together={},
         clinics={one: get_clinic(one) for one in {candidate.clinic_id for candidate in candidates}},
     )
 
@@ -99,8 +106,29 @@ def _decide(candidate: Candidate, around: Surroundings, *, now: datetime) -> Ver
     verdict = decide(facts_for(candidate, around, now=now))
     if candidate.message_id is not None and candidate.occasion_id is not None and verdict.decided is Decided.ALLOW:
         # It goes out: it counts for those that come after it. One that is refused takes nobody's place.
-        around.contacts[candidate.patient_id].append(candidate.claimed_at or now)
+        key = _sending(candidate)
+        if key not in around.together:
+            around.contacts[candidate.patient_id].append(candidate.claimed_at or now)
+            if _wants_digest(candidate, around):
+                around.together[key] = candidate.claimed_at or now
     return verdict
+
+
+def _sending(candidate: Candidate) -> tuple[UUID, Channel, UUID | None]:
+    return (candidate.patient_id, candidate.channel, candidate.contact_point_id)
+
+
+def _wants_digest(candidate: Candidate, around: Surroundings) -> bool:
+    preferences = around.preferences.get(candidate.patient_id)
+    return preferences is not None and preferences.digest and candidate.channel in GATHERED
+
+
+def _contacts(candidate: Candidate, around: Surroundings) -> list[datetime]:
+    """What counts towards this candidate's place: not the sending that it would be laid into."""
+    contacts = list(around.contacts[candidate.patient_id])
+    if candidate.message_id is not None and _sending(candidate) in around.together:
+        contacts.remove(around.together[_sending(candidate)])
+    return contacts
 
 
 def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> ContactFacts:
@@ -128,7 +156,7 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
             and any(one.channel is candidate.channel for one in around.suppressed.get(point.id, ())),
             **_representation(point, purpose, around, today=now.astimezone(zone_named(clinic.time_zone)).date()),
         ),
-        preference=preferences.facts(time_zone=zone, recent_contacts=around.contacts[candidate.patient_id]),
+        preference=preferences.facts(time_zone=zone, recent_contacts=_contacts(candidate, around)),
         time_zone=zone,
         programme_running=candidate.programme_running,
         # The closed list follows no occasion and no programme.
@@ -137,6 +165,7 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         template_exists=candidate.template_exists,
         not_before=candidate.not_before,
         expires_at=candidate.expires_at,
+        most_per_day=settings.ACCORD_MOST_PER_DAY,
         closed_days=closed_days(clinic, patient, time_zone=zone, now=now),
     )
 
@@ -231,6 +260,7 @@ def _recent_contacts(candidates: Sequence[Candidate], *, now: datetime) -> defau
         programme__isnull=False,
         state__in=COUNTED,
         claimed_at__gt=now - LONGEST_CAP,
+        sent_with=None,
     ).values_list("patient_id", "claimed_at", "id")
     for patient_id, claimed_at, message_id in rows:
         if claimed_at is not None and message_id not in own:

@@ -71,6 +71,10 @@ class Held:
     verdict: Verdict | None = None
     rendered: Rendered | None = None
     outbound: OutboundMessage | None = None
+    # The message before its way out was added: several that go together share one for each purpose.
+    bare: OutboundMessage | None = None
+    # What goes out in the same sending, behind this one; each ends as this one does.
+    together: list["Held"] = field(default_factory=list)
 
     @property
     def channel(self) -> Channel:

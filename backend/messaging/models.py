@@ -78,6 +78,8 @@ class Message(OfPatient):
     # When the carrier is asked next whether it has it, while it is in doubt.
     ask_at = models.DateTimeField(null=True)
     tries = models.PositiveSmallIntegerField(default=0)
+    # The message whose sending carried this one, where the patient wants them together.
+    sent_with = models.UUIDField(null=True)
     carrier = models.CharField(max_length=20, blank=True)
     carrier_reference = models.CharField(max_length=200, blank=True)
     failure = models.CharField(max_length=40, blank=True)

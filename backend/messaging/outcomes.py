@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.db import transaction
 
@@ -68,7 +69,11 @@ def settle(
 
     What can not be stored with the others is stored alone, and then without its words: that it was sent matters most.
     """
-    judged = [_judge(held, outcome, carriers) for held, outcome in outcomes]
+    judged = [
+        replace(_judge(each, outcome, carriers), sent_with=None if each is held else held.message.id)
+        for held, outcome in outcomes
+        for each in (held, *held.together)
+    ]
     if not judged:
         return
     try:
@@ -147,6 +152,7 @@ class _Judged:
     carrier: str = ""
     sent_text: dict[str, str] | None = None
     counts_as_try: bool = True
+    sent_with: UUID | None = None
 
 
 def _judge(held: Held, outcome: Ended, carriers: Mapping[Channel, Carrier]) -> _Judged:
@@ -260,6 +266,9 @@ def _store(one: _Judged, *, now: datetime) -> None:
     if one.state is MessageState.IN_DOUBT:
         row.ask_at = now + FIRST_LOOK
         columns.append("ask_at")
+    if one.sent_with is not None and one.state in {MessageState.SENT, MessageState.IN_DOUBT}:
+        row.sent_with = one.sent_with
+        columns.append("sent_with")
     if not one.counts_as_try:
         row.tries = max(row.tries, 1) - 1
         columns.append("tries")

@@ -11,6 +11,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q
 
 from backend.audit.actions import Action
@@ -45,10 +46,11 @@ BY_PREFERENCE: Final = frozenset(
         Reason.PAUSED,
         Reason.FREQUENCY_CAP,
         Reason.QUIET_HOURS,
+        Reason.DIGEST,
     }
 )
 # What other preferences, or another hour that they bring, can answer otherwise.
-MAY_PASS: Final = BY_PREFERENCE | {Reason.TOO_LATE, Reason.LEGAL_WINDOW}
+MAY_PASS: Final = BY_PREFERENCE | {Reason.TOO_LATE, Reason.LEGAL_WINDOW, Reason.DAILY_LIMIT}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class PreviewedMessage:
     step: str
     at: datetime
     received: bool
+    with_another: bool
     was_channel: Channel
     channel: Channel
     would_come_at: datetime | None = None
@@ -74,6 +77,7 @@ class Preview:
     since: datetime
     until: datetime
     truncated: bool
+    together: bool = False
     kept: list[PreviewedMessage] = field(default_factory=list)
     later: list[PreviewedMessage] = field(default_factory=list)
     not_sent: list[PreviewedMessage] = field(default_factory=list)
@@ -82,13 +86,17 @@ class Preview:
     @property
     def received(self) -> int:
         """How many messages there really were."""
-        return len(self.kept) + len(self.later) + len(self.not_sent)
+        return sum(not one.with_another for one in (*self.kept, *self.later, *self.not_sent))
 
     @property
     def would_receive(self) -> int:
         """How many there would have been by now."""
-        coming = (one.would_come_at for one in (*self.kept, *self.later, *self.added))
-        return sum(at is not None and at <= self.until for at in coming)
+        coming = [
+            (one.would_come_at, one.channel)
+            for one in (*self.kept, *self.later, *self.added)
+            if one.would_come_at is not None and one.would_come_at <= self.until
+        ]
+        return len(set(coming)) if self.together else len(coming)
 
 
 def preview_preferences(
@@ -123,7 +131,7 @@ def _preview(patient: PatientFacts, wanted: PreferenceRow, *, since: datetime, u
         .defer("sent_text")
         .order_by("-due_at", "-id")[: MOST_MESSAGES + 1]
     )
-    preview = Preview(since=since, until=until, truncated=len(rows) > MOST_MESSAGES)
+    preview = Preview(since=since, until=until, truncated=len(rows) > MOST_MESSAGES, together=wanted.digest)
     purposes = purposes_by_id({row.purpose_id for row in rows})
     found = (_Asked.of(row, purposes[row.purpose_id]) for row in rows[:MOST_MESSAGES])
     asked = sorted((one for one in found if one is not None), key=lambda one: (one.shown.at, one.shown.id))
@@ -131,7 +139,11 @@ def _preview(patient: PatientFacts, wanted: PreferenceRow, *, since: datetime, u
         return preview
     first = asked[0].shown.at
     before = of_patient.filter(
-        programme__isnull=False, state__in=COUNTED, claimed_at__gt=first - LONGEST_CAP, claimed_at__lt=first
+        programme__isnull=False,
+        state__in=COUNTED,
+        sent_with=None,
+        claimed_at__gt=first - LONGEST_CAP,
+        claimed_at__lt=first,
     )
     replay = _Replay(
         wanted=wanted,
@@ -188,6 +200,7 @@ class _Asked:
                 step=row.step,
                 at=(row.claimed_at if received else None) or row.due_at,
                 received=received,
+                with_another=row.sent_with is not None,
                 was_channel=own,
                 channel=own,
             ),
@@ -215,6 +228,7 @@ class _Replay:
     patient: PatientFacts
     until: datetime
     contacts: list[datetime]
+    together: set[tuple[datetime, Channel]] = field(default_factory=set)
 
     def run(self, asked: Sequence[_Asked]) -> None:
         """Decide about each. Waiting only ever ends later, and nobody is asked again after the period."""
@@ -230,8 +244,11 @@ class _Replay:
             one.shown.reasons = _in_order({*one.shown.reasons, *verdict.reasons})
             if verdict.decided is Decided.ALLOW:
                 one.shown.would_come_at = moment
-                if one.counts:
+                sending = (moment, one.shown.channel)
+                if one.counts and sending not in self.together:
                     self.contacts.append(moment)
+                    if self.wanted.digest:
+                        self.together.add(sending)
             elif verdict.until is not None:
                 heappush(waiting, (verdict.until, place))
 
@@ -251,6 +268,9 @@ class _Replay:
 
     def _facts(self, one: _Asked, channel: Channel, moment: datetime) -> ContactFacts:
         zone = self.wanted.time_zone or self.clinic.time_zone
+        contacts = list(self.contacts)
+        if (moment, channel) in self.together:
+            contacts.remove(moment)
         return ContactFacts(
             now=moment,
             channel=channel,
@@ -265,9 +285,10 @@ class _Replay:
                 ),
             ),
             contact_point=ContactPointFacts(status=ContactStatus.VERIFIED),
-            preference=self.wanted.facts(time_zone=zone, recent_contacts=self.contacts),
+            preference=self.wanted.facts(time_zone=zone, recent_contacts=contacts),
             time_zone=zone,
             expires_at=one.expires_at,
+            most_per_day=settings.ACCORD_MOST_PER_DAY,
             closed_days=closed_days(self.clinic, self.patient, time_zone=zone, now=moment),
         )
 

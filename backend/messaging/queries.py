@@ -4,17 +4,19 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from backend.audit.recording import Entry
 from backend.errors import NotFound
 from backend.messaging.models import Message, ReceivedStop, TemplateVariant, TemplateVersion
 from backend.messaging.rendering import Words
 from backend.policy.contact import EVERY_PURPOSE, Verdict
-from backend.policy.vocabulary import Channel, Language, MessageState, Tone
+from backend.policy.vocabulary import Channel, Language, MessageState, Reason, Tone
 from backend.vault.fields import ValueShredded
 
 
@@ -101,6 +103,7 @@ def messages_of(
     clinic_id: UUID,
     patient_id: UUID | None = None,
     states: Iterable[MessageState] = (),
+    reasons: Iterable[Reason] = (),
     before: tuple[datetime, UUID] | None = None,
     hidden: frozenset[str] = frozenset(),
     limit: int = 50,
@@ -115,6 +118,8 @@ def messages_of(
         rows = rows.exclude(purpose__slug__in=hidden)
     if wanted := list(states):
         rows = rows.filter(state__in=wanted)
+    if held_by := [Q(verdict__reasons__icontains=f'"{reason.value}"') for reason in reasons]:
+        rows = rows.filter(reduce(or_, held_by))
     if before is not None:
         due_at, message_id = before
         rows = rows.filter(due_at__lte=due_at).exclude(due_at=due_at, id__gte=message_id)

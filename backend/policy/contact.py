@@ -18,7 +18,7 @@ from uuid import UUID
 from backend.policy.timing import local_instant, zone_named
 from backend.policy.vocabulary import Channel, ConsentStatus, ContactStatus, Decided, Nature, Reason
 
-RULES_VERSION = "contact-3"
+RULES_VERSION = "contact-4"
 """Stored with every verdict; raised whenever the same facts could be decided otherwise."""
 
 EVERY_PURPOSE = "*"
@@ -98,6 +98,10 @@ CAP_WINDOWS: Mapping[str, timedelta] = MappingProxyType(
 """Rolling windows, so that a cap can not be doubled around midnight or the first of a month."""
 
 
+MOST_PER_DAY = 8
+"""The messages that may reach one patient in any 24 hours, where an installation says nothing else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrequencyCap:
     """At most so many messages in any 24 hours, 7 days or 30 days. At most none is a no, until it is changed."""
@@ -124,6 +128,7 @@ class PreferenceFacts:
     paused_until: datetime | None = None
     quiet_hours: QuietHours | None = None
     cap: FrequencyCap | None = None
+    digest: bool = False
     recent_contacts: tuple[datetime, ...] = ()
     # For the record only: which version of what was chosen this is, 0 where nothing was.
     version: int = 0
@@ -158,6 +163,8 @@ class ContactPointFacts:
 class ContactFacts:
     """All that the answer depends on. None in place of yes, no or a set means: not known, and is decided as a no.
 
+    `most_per_day` is the limit that no programme can pass, whatever it says.
+
     Times must be aware (a naive one raises ValueError) and are held in UTC. `time_zone` is the patient's, else the
     clinic's; the legal window is counted in it. `closed_days` are days on which marketing by SMS is not lawful there.
     `not_before` and `expires_at` bound when the message is of use.
@@ -179,6 +186,7 @@ class ContactFacts:
     template_exists: bool = True
     not_before: datetime | None = None
     expires_at: datetime | None = None
+    most_per_day: int = MOST_PER_DAY
     closed_days: frozenset[date] = field(default_factory=frozenset)
 
     def __post_init__(self) -> None:
@@ -260,11 +268,13 @@ REMEDIES: Mapping[Reason, Remedy] = MappingProxyType(
         Reason.OCCASION_CHANGED: Remedy.NONE,
         Reason.TOO_LATE: Remedy.NONE,
         Reason.LEGAL_WINDOW: Remedy.WAIT,
+        Reason.DAILY_LIMIT: Remedy.WAIT,
         Reason.PURPOSE_SWITCHED_OFF: Remedy.SWITCH_PURPOSE_ON,
         Reason.CHANNEL_SWITCHED_OFF: Remedy.SWITCH_CHANNEL_ON,
         Reason.PAUSED: Remedy.END_PAUSE,
         Reason.FREQUENCY_CAP: Remedy.WAIT,
         Reason.QUIET_HOURS: Remedy.WAIT,
+        Reason.DIGEST: Remedy.WAIT,
         Reason.NO_TEMPLATE: Remedy.WRITE_TEMPLATE,
     }
 )
@@ -645,10 +655,23 @@ def cap_lets_through(facts: ContactFacts, at: datetime) -> datetime | None:
         return None
     if cap.max == 0:
         return LATEST
-    counted = sorted(
-        (contact for contact in facts.preference.recent_contacts if contact > at - cap.window), reverse=True
-    )
-    return counted[cap.max - 1] + cap.window if len(counted) >= cap.max else None
+    return _place_is_free(facts, at, most=cap.max, window=cap.window)
+
+
+def daily_limit_lets_through(facts: ContactFacts, at: datetime) -> datetime | None:
+    """Whatever programmes say, a patient gets so many messages in any 24 hours and no more.
+
+    A circuit breaker: it knows nothing of programmes, steps or occasions, so that a mistake in them can not become a
+    thousand messages to one person. The closed list has limits of its own, and is not held up.
+    """
+    if facts.on_closed_list:
+        return None
+    return _place_is_free(facts, at, most=max(facts.most_per_day, 1), window=CAP_WINDOWS["day"])
+
+
+def _place_is_free(facts: ContactFacts, at: datetime, *, most: int, window: timedelta) -> datetime | None:
+    counted = sorted((contact for contact in facts.preference.recent_contacts if contact > at - window), reverse=True)
+    return counted[most - 1] + window if len(counted) >= most else None
 
 
 def quiet_hours_end(facts: ContactFacts, at: datetime) -> datetime | None:
@@ -686,6 +709,7 @@ Wait = Callable[[ContactFacts, datetime], datetime | None]
 
 WAITS: tuple[tuple[Reason, Wait], ...] = (
     (Reason.LEGAL_WINDOW, legal_window_opens),
+    (Reason.DAILY_LIMIT, daily_limit_lets_through),
     (Reason.PAUSED, pause_ends),
     (Reason.FREQUENCY_CAP, cap_lets_through),
     (Reason.QUIET_HOURS, quiet_hours_end),
@@ -705,8 +729,41 @@ class _Waiting:
 
 
 def _wait_out(facts: ContactFacts) -> _Waiting:
+    """What there is to wait for, and then, where the patient wants their messages together, for the others."""
+    waiting = _wait_from(facts, facts.opens)
+    if waiting.until is None or not facts.preference.digest or facts.on_closed_list:
+        return waiting
+    together = digest_leaves(facts, waiting.until)
+    if together == waiting.until:
+        return waiting
+    return _Waiting(
+        at_first=waiting.at_first | {Reason.DIGEST}, altogether=waiting.altogether | {Reason.DIGEST}, until=together
+    )
+
+
+DIGEST_OPENS = time(9)
+DIGEST_LASTS = timedelta(hours=1)
+DIGEST_DAYS = 8
+
+
+def digest_leaves(facts: ContactFacts, at: datetime) -> datetime:
+    """When what may leave at this instant leaves with the others of its day: from 9:00 to 10:00 on the patient's clock.
+
+    Where they want no message at nine, the hour begins as soon as they do on that day. What would be of no more use by
+    then, and what has no such hour within a week, does not wait: to want fewer messages is not to want none.
+    """
+    zone = zone_named(facts.time_zone)
+    today = at.astimezone(zone).date()
+    for day in (today + timedelta(days=days) for days in range(DIGEST_DAYS)):
+        opens = _wait_from(facts, local_instant(day, DIGEST_OPENS, facts.time_zone)).until
+        if opens is not None and opens.astimezone(zone).date() == day and at < opens + DIGEST_LASTS:
+            leaves = max(at, opens)
+            return at if facts.expires_at is not None and facts.expires_at <= leaves else leaves
+    return at
+
+
+def _wait_from(facts: ContactFacts, instant: datetime) -> _Waiting:
     """Go from the end of one wait to the end of the next, until an instant at which there is none."""
-    instant = facts.opens
     at_first: frozenset[Reason] | None = None
     altogether: frozenset[Reason] = frozenset()
     for _ in range(MOST_WAITS):

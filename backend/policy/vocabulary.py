@@ -182,12 +182,15 @@ class Reason(StrEnum):
     OCCASION_CHANGED = "occasion_changed"
     TOO_LATE = "too_late"
     LEGAL_WINDOW = "legal_window"
+    # Stands behind all programmes: nobody is sent more than so many messages a day.
+    DAILY_LIMIT = "daily_limit"
     # Preference: only ever narrows.
     PURPOSE_SWITCHED_OFF = "purpose_switched_off"
     CHANNEL_SWITCHED_OFF = "channel_switched_off"
     PAUSED = "paused"
     FREQUENCY_CAP = "frequency_cap"
     QUIET_HOURS = "quiet_hours"
+    DIGEST = "digest"
     # The clinic's own wording.
     NO_TEMPLATE = "no_template"
 

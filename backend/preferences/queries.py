@@ -45,6 +45,7 @@ class PreferenceRow:
             paused_until=self.paused_until,
             quiet_hours=quiet,
             cap=self.frequency,
+            digest=self.digest,
             recent_contacts=tuple(recent_contacts),
             version=self.version,
         )
@@ -64,6 +65,12 @@ class PreferenceVersionRow:
 def preferences_of(patient_ids: Iterable[UUID]) -> dict[UUID, PreferenceRow]:
     """The preferences of many patients with one query; whoever chose nothing is left out."""
     return {row.patient_id: as_row(row) for row in Preferences.objects.filter(patient_id__in=set(patient_ids))}
+
+
+def who_want_a_digest(patient_ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Those of these patients who want their messages together."""
+    rows = Preferences.objects.filter(patient_id__in=set(patient_ids), digest=True)
+    return frozenset(rows.values_list("patient_id", flat=True))
 
 
 def get_preferences(*, clinic_id: UUID, patient_id: UUID) -> PreferenceRow:

@@ -38,7 +38,16 @@ ZONES = (
     "Australia/Lord_Howe",
     "Pacific/Apia",
 )
-DEFER_REASONS = frozenset({Reason.LEGAL_WINDOW, Reason.PAUSED, Reason.FREQUENCY_CAP, Reason.QUIET_HOURS})
+DEFER_REASONS = frozenset(
+    {
+        Reason.LEGAL_WINDOW,
+        Reason.DAILY_LIMIT,
+        Reason.PAUSED,
+        Reason.FREQUENCY_CAP,
+        Reason.QUIET_HOURS,
+        Reason.DIGEST,
+    }
+)
 FORBIDDING = (
     ConsentStatus.WITHDRAWN,
     ConsentStatus.REFUSED,
@@ -75,6 +84,7 @@ preferences = st.builds(
     paused_until=st.one_of(st.none(), instants),
     quiet_hours=st.one_of(st.none(), quiet_hours),
     cap=st.one_of(st.none(), caps),
+    digest=st.booleans(),
     recent_contacts=st.lists(instants, max_size=4).map(tuple),
 )
 purposes = st.builds(
@@ -117,6 +127,7 @@ def contact_facts(draw: st.DrawFn) -> ContactFacts:
         template_exists=draw(st.sampled_from((True, True, True, False))),
         not_before=draw(st.one_of(st.none(), instants)),
         expires_at=draw(st.one_of(st.none(), instants)),
+        most_per_day=draw(st.integers(1, 5)),
         closed_days=draw(st.frozensets(near_instants.map(datetime.date), max_size=3)),
     )
 
@@ -135,6 +146,7 @@ def promising_facts(draw: st.DrawFn) -> ContactFacts:
         paused_until=draw(st.one_of(st.none(), soon)),
         quiet_hours=draw(st.one_of(st.none(), quiet_hours)),
         cap=draw(st.one_of(st.none(), caps)),
+        digest=draw(st.booleans()),
         recent_contacts=tuple(draw(st.lists(soon, max_size=4))),
     )
     return replace(
@@ -145,6 +157,7 @@ def promising_facts(draw: st.DrawFn) -> ContactFacts:
         preference=chosen,
         time_zone=draw(zones),
         not_before=draw(st.one_of(st.none(), soon)),
+        most_per_day=draw(st.integers(1, 5)),
         closed_days=draw(st.frozensets(soon.map(datetime.date), max_size=3)),
     )
 

@@ -20,6 +20,7 @@ FaultKind = Literal[
     "unregistered",
     "auth",
     "report_first",
+    "wrong_sender",
 ]
 
 
@@ -39,6 +40,7 @@ class Fault:
     | refuse_address | 400, code 21211 | 400 INVALID_ARGUMENT | 550 5.1.1 to RCPT |
     | unregistered | 400, code 21610 | 404 UNREGISTERED | 550 5.2.1 to RCPT |
     | report_first | its reports are sent before the answer | the right answer | the right answer |
+    | wrong_sender | the right answer | 403 SENDER_ID_MISMATCH | the right answer |
     | auth | 401, code 20003 | 401 UNAUTHENTICATED | 535 to AUTH, else 530 to MAIL |
 
     `on` says which call fails: `send`, `find` (Twilio's list and fetch) or `token` (FCM's token endpoint).

@@ -226,6 +226,8 @@ def _fail(fault: Fault) -> None:
             raise _invalid("The registration token is not a valid FCM registration token")
         case "unregistered":
             raise _unregistered()
+        case "wrong_sender":
+            raise FcmError(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH", "SenderId mismatch")
         case "auth":
             raise _unauthenticated()
 

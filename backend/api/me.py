@@ -266,7 +266,10 @@ class MyDevices(MeEndpoint):
     @extend_schema(request=DeviceInput, responses={201: DeviceOutput}, examples=[examples.SIGN_IN])
     @idempotent
     def post(self, request: Request) -> Response:
-        """Sign a device in. A device belongs to one patient at a time; the same again answers with the same id."""
+        """Sign a device in. A device belongs to one patient at a time; the same again answers with the same id.
+
+        Send it at each start of the app: a device that was not heard of for 270 days ends, as it does at Firebase.
+        """
         asked = DeviceInput.read(request)
         if any(asked["token"].startswith(f"{prefix}:") for prefix in DEVICE_PREFIXES):
             raise InvalidInput("Send the token as the push service gave it, and say its kind apart.", field="token")

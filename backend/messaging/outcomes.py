@@ -84,8 +84,14 @@ def settle(
         log.error("%d outcomes are stored one by one: %s", len(judged), type(error).__name__)  # noqa: TRY400 - a traceback may hold personal data
         for one in judged:
             _store_alone(one, now=now, actor=actor, done=done)
-    _note_bounces([one.held for one in judged if one.failure == FailureCode.ADDRESS_GONE], now=now, actor=actor)
+    _note_bounces([one.held for one in judged if _is_no_more(one)], now=now, actor=actor)
     _note_opt_outs([one for one in judged if one.failure == FailureCode.RECIPIENT_OPTED_OUT], now=now, actor=actor)
+
+
+def _is_no_more(one: "_Judged") -> bool:
+    """Is the address of no use any more? A device that FCM can not read never will be; a number may be put right."""
+    unreadable = one.failure == FailureCode.ADDRESS_REFUSED and one.held.channel is Channel.PUSH
+    return unreadable or one.failure == FailureCode.ADDRESS_GONE
 
 
 def _note_bounces(gone: Sequence[Held], *, now: datetime, actor: Actor) -> None:

@@ -222,7 +222,14 @@ class ContactPoint(OfPatient):
                 name="a_device_belongs_to_one_patient",
             ),
         ]
-        indexes = [models.Index(fields=["clinic", "value_index"], name="contact_point_by_value")]
+        indexes = [
+            models.Index(fields=["clinic", "value_index"], name="contact_point_by_value"),
+            models.Index(
+                fields=["confirmed_at"],
+                condition=models.Q(kind="push", ended_at__isnull=True),
+                name="device_by_confirmation",
+            ),
+        ]
 
 
 class OccasionKind(models.TextChoices):

@@ -174,7 +174,7 @@ def error(status: int, name: str, code: str = "", text: str = "no", field: str =
             error(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR"),
             TemporaryFailure(FailureCode.CREDENTIALS_REFUSED),
         ),
-        (403, error(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH"), PermanentFailure(FailureCode.CREDENTIALS_REFUSED)),
+        (403, error(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH"), PermanentFailure(FailureCode.ADDRESS_GONE)),
         (403, error(403, "PERMISSION_DENIED"), TemporaryFailure(FailureCode.CREDENTIALS_REFUSED)),
         (404, error(404, "NOT_FOUND", "UNREGISTERED"), PermanentFailure(FailureCode.ADDRESS_GONE)),
         (404, error(404, "NOT_FOUND"), TemporaryFailure(FailureCode.NOT_CONFIGURED)),

@@ -167,8 +167,8 @@ def _judge_refusal(failure: Exception, *, answer: Answer) -> Outcome:  # noqa: P
         case messaging.QuotaExceededError() | exceptions.ResourceExhaustedError():
             return TemporaryFailure(FailureCode.RATE_LIMITED, retry_after=answer.retry_after)
         case messaging.SenderIdMismatchError():
-            # The device belongs to another project; that will not change.
-            return PermanentFailure(FailureCode.CREDENTIALS_REFUSED)
+            # The token was made for another project: for this one there is no such device, and never will be.
+            return PermanentFailure(FailureCode.ADDRESS_GONE)
         case messaging.ThirdPartyAuthError() | exceptions.UnauthenticatedError() | exceptions.PermissionDeniedError():
             return TemporaryFailure(FailureCode.CREDENTIALS_REFUSED)
         case exceptions.InvalidArgumentError() if _is_google(answer):

@@ -7,11 +7,10 @@ from backend.patients.operations.contact_points import (
     add_contact_point,
     attest_contact_point,
     prepare_code,
-    register_device,
     remove_contact_point,
-    remove_device,
     verify_contact_point,
 )
+from backend.patients.operations.devices import end_old_devices, register_device, remove_device
 from backend.patients.operations.erasing import Erased, erase_patient
 from backend.patients.operations.importing import ImportCounts, import_records
 from backend.patients.operations.intake import ImportRow, RowOutcome
@@ -28,6 +27,7 @@ __all__ = [
     "RowOutcome",
     "add_contact_point",
     "attest_contact_point",
+    "end_old_devices",
     "end_representation",
     "erase_patient",
     "hide_purposes",

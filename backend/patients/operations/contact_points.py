@@ -2,8 +2,6 @@
 
 import hmac
 import secrets
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -29,7 +27,6 @@ CODE_TRIES: Final = 5
 CODE_PAUSE: Final = timedelta(seconds=30)
 SUPPRESSED_PAUSE: Final = timedelta(days=1)
 """Between two codes to an address whose owner stopped everything there: whoever types it in may be somebody else."""
-SIGN_INS_AT_ONCE: Final = 3
 BOUNCED: Final = "bounced"
 HOWS: Final = frozenset(
     {"seen_in_person", "called_back", "identity_document", "signed_form", "known_for_years", "sandbox"}
@@ -37,7 +34,6 @@ HOWS: Final = frozenset(
 INDEX_OF: Final = {
     ContactKind.PHONE: Indexed.PHONE,
     ContactKind.EMAIL: Indexed.EMAIL,
-    ContactKind.PUSH: Indexed.DEVICE,
 }
 
 
@@ -182,80 +178,6 @@ def attest_contact_point(
             raise ContactPointUnusable
         point.status, point.how, point.confirmed_at, point.reason = ContactStatus.ATTESTED, how, now, ""
         point.save(update_fields=["status", "how", "confirmed_at", "reason"])
-
-
-def register_device(*, clinic_id: UUID, patient_id: UUID, token: str, actor: Actor, now: datetime) -> UUID:
-    """The app tells where it can be reached. A device belongs to one patient at a time: the last who signed in."""
-    if not token.strip() or len(token) > 4096:  # noqa: PLR2004 - no push service has longer tokens
-        raise InvalidInput("A device token has 1 to 4096 characters.", field="token")
-    require_patient(clinic_id=clinic_id, patient_id=patient_id)
-    index = blind_index(Indexed.DEVICE, token, clinic_id=clinic_id)
-    device = _Device(clinic_id=clinic_id, patient_id=patient_id, token=token, index=index, actor=actor, now=now)
-    for _again in range(SIGN_INS_AT_ONCE):
-        with suppress(IntegrityError):
-            return device.register()
-    return device.register()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Device:
-    """A device on which a patient signed in."""
-
-    clinic_id: UUID
-    patient_id: UUID
-    token: str
-    index: bytes
-    actor: Actor
-    now: datetime
-
-    def register(self) -> UUID:
-        """Make it this patient's. Raises IntegrityError where somebody else signs in on it at this very moment."""
-        standing = ContactPoint.objects.in_clinic(self.clinic_id).filter(
-            kind=ContactKind.PUSH, value_index=self.index, ended_at=None
-        )
-        owners: dict[UUID, UUID] = dict(standing.values_list("patient_id", "id"))
-        if self.patient_id in owners:
-            return owners[self.patient_id]
-        point_id = new_id()
-        drafts = [
-            self._draft(
-                Action.CONTACT_POINT_ADDED, self.patient_id, contact_point=point_id, kind=ContactKind.PUSH.value
-            ),
-            *(
-                self._draft(Action.CONTACT_POINT_REMOVED, owner, contact_point=old, reason="another_patient_signed_in")
-                for owner, old in owners.items()
-            ),
-        ]
-        with record_about_patients(drafts, by=self.actor, now=self.now):
-            standing.filter(id__in=owners.values()).update(ended_at=self.now)
-            ContactPoint.objects.create(
-                id=point_id,
-                clinic_id=self.clinic_id,
-                patient_id=self.patient_id,
-                kind=ContactKind.PUSH,
-                value=self.token,
-                value_index=self.index,
-                status=ContactStatus.VERIFIED,
-                how="signed_in_app",
-                confirmed_at=self.now,
-                created_at=self.now,
-            )
-        return point_id
-
-    def _draft(self, action: Action, patient_id: UUID, **details: object) -> Draft:
-        return Draft(action=action, clinic_id=self.clinic_id, about=(patient_id,), details=details)
-
-
-def remove_device(*, clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, actor: Actor, now: datetime) -> None:
-    """The patient signed out, or the device is gone."""
-    remove_contact_point(
-        clinic_id=clinic_id,
-        patient_id=patient_id,
-        contact_point_id=contact_point_id,
-        reason="signed_out",
-        actor=actor,
-        now=now,
-    )
 
 
 def remove_contact_point(

@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -39,13 +39,14 @@ from backend.consent.operations import (
     Expression,
     Withdrawal,
     give_consent,
+    is_child,
     refuse_consent,
     withdraw_consent,
 )
 from backend.consent.operations.expressing import NOT_STATED
 from backend.consent.queries import NoticeRow, events_of, latest_notices, states_of
 from backend.patients.queries import PatientFacts
-from backend.policy.vocabulary import Channel, ConsentStatus, Decision, EventKind, Language, Method
+from backend.policy.vocabulary import Audience, Channel, ConsentStatus, Decision, EventKind, Language, Method
 
 STAFF_METHODS: Final = (Method.PAPER_FORM, Method.VERBAL, Method.STAFF_WITHDRAWAL)
 LARGEST_VERSION: Final = 2**31 - 1
@@ -56,6 +57,7 @@ class NoticeOutput(Output):
 
     version = serializers.IntegerField()
     language = choice_of(Language)
+    audience = choice_of(Audience, help_text="`child`: the text of a child who decides together with a parent.")
     title = serializers.CharField()
     body = serializers.CharField()
     statements = serializers.DictField(child=serializers.CharField(), help_text="One statement per purpose.")
@@ -224,14 +226,42 @@ class MyNotices(MeEndpoint):
     permission_classes = [PatientOnly]
     tag = "consent"
 
-    @extend_schema(responses=NoticesPage)
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                "audience",
+                str,
+                enum=[one.value for one in Audience],
+                description="For whom; unsaid, for whoever asks. A child is shown the text for children.",
+            )
+        ],
+        responses=NoticesPage,
+    )
     def get(self, request: Request, **_path: object) -> Response:
-        """The newest notice in each language, or in the one that `?language=` names."""
-        refuse_unknown(request)
-        notices = latest_notices(self.clinic.id)
+        """The newest notice in each language, or in the one that `?language=` names.
+
+        In the words for children where a child asks, and there are such. That their age was looked at is recorded.
+        """
+        refuse_unknown(request, "audience")
+        wanted = read_words(request, "audience", {one.value: one for one in Audience}) or [self.audience()]
+        notices = latest_notices(self.clinic.id, wanted[0])
         asked = read_words(request, "language", {one.value: one for one in Language}) or list(Language)
         shown = [notices[language] for language in asked if language in notices]
         return page([NoticeOutput(_without(notice, self.hidden)).data for notice in shown])
+
+    def audience(self) -> Audience:
+        """For whom the text is: a child who decides together with a parent, or everybody."""
+        now = clock.now()
+        with record(
+            Action.PATIENT_READ,
+            by=self.actor,
+            now=now,
+            clinic_id=self.clinic.id,
+            about=self.patient.id,
+            reason="notices",
+        ) as entry:
+            is_young = is_child(clinic_id=self.clinic.id, patient_id=self.patient.id, entry=entry, now=now)
+        return Audience.CHILD if is_young else Audience.EVERYBODY
 
 
 class MyConsents(MeEndpoint):

@@ -21,7 +21,7 @@ from backend.consent.operations import (
     publish_draft,
 )
 from backend.policy.notices import NoticeElement
-from backend.policy.vocabulary import Language, Materiality
+from backend.policy.vocabulary import Audience, Language, Materiality
 
 LARGEST_VERSION = 2**31 - 1
 
@@ -33,19 +33,28 @@ class NoticeWordsInput(Input):
     body = Text(max_length=50_000)
 
 
-class NoticeDraftInput(Input):
-    """Every language at once."""
+class ChildTextsInput(Input):
+    """What a child who decides together with a parent is shown in its place (GDPR Art. 12(1))."""
 
     fr = NoticeWordsInput()
     en = NoticeWordsInput()
 
 
+class NoticeDraftInput(Input):
+    """Every language at once."""
+
+    fr = NoticeWordsInput()
+    en = NoticeWordsInput()
+    children = ChildTextsInput(required=False)
+
+
 class NotApplicableInput(Input):
-    """What the law asks for only where it applies (GDPR Art. 13(1)(f), (2)(e) and (f)): the officer's reason."""
+    """What the law asks for only where it applies (GDPR Art. 12(1), 13(1)(f), (2)(e) and (f)): the officer's reason."""
 
     transfers = Text(max_length=2_000, required=False)
     consequence = Text(max_length=2_000, required=False)
     automated = Text(max_length=2_000, required=False)
+    children = Text(max_length=2_000, required=False, help_text="Why no child is ever asked.")
 
 
 class NoticeApprovalInput(Input):
@@ -62,6 +71,7 @@ class NoticeServedInput(Input):
 
     notice_version = Whole(min_value=1, max_value=LARGEST_VERSION)
     language = choice_of(Language)
+    audience = choice_of(Audience, default=Audience.EVERYBODY, help_text="As the notice said.")
     app_version = Line(max_length=40, required=False)
     screen = Line(max_length=80, required=False)
 
@@ -108,8 +118,13 @@ class NoticeDrafts(ClinicEndpoint):
         The program reads it first, for what the law wants it to name (GDPR Art. 13 and 14).
         """
         asked = NoticeDraftInput.read(request)
-        texts = {language: (asked[language]["title"], asked[language]["body"]) for language in Language}
-        draft_id = draft_notice(clinic_id=self.clinic.id, texts=texts, actor=self.actor, now=clock.now())
+        draft_id = draft_notice(
+            clinic_id=self.clinic.id,
+            texts=_texts(asked),
+            child_texts=_texts(asked["children"]) if "children" in asked else None,
+            actor=self.actor,
+            now=clock.now(),
+        )
         missing = missing_in_draft(clinic_id=self.clinic.id, draft_id=draft_id)
         return Response(DraftedOutput({"id": draft_id, "missing": [one.told for one in missing]}).data, status=201)
 
@@ -171,8 +186,13 @@ class MyNoticesServed(MeEndpoint):
             patient_id=self.patient.id,
             version=asked["notice_version"],
             language=Language(asked["language"]),
+            audience=Audience(asked["audience"]),
             surface=surface,
             actor=self.actor,
             now=clock.now(),
         )
         return Response(MadeOutput({"id": served_id}).data, status=201)
+
+
+def _texts(asked: dict[str, Any]) -> dict[Language, tuple[str, str]]:
+    return {language: (asked[language]["title"], asked[language]["body"]) for language in Language}

@@ -32,7 +32,7 @@ from backend.consent.operations import Expression
 from backend.errors import NotFound
 from backend.patients.queries import PatientProfile, representations_by_id, reveal_profiles
 from backend.policy.ages import Capacity, capacity
-from backend.policy.vocabulary import RepresentationKind, RepresentationScope
+from backend.policy.vocabulary import Audience, RepresentationKind, RepresentationScope
 from backend.privacy.portability import Part
 
 CONFIDENTIAL = "confidential_from_representative"
@@ -137,6 +137,10 @@ class RepresentedNotices(RepresentedEndpoint, MyNotices):
 
     permission_classes = [RepresentativeOnly]
     tag = "represented"
+
+    def audience(self) -> Audience:
+        """Who represents a child is shown the text for everybody; that for children is asked for by name."""
+        return Audience.EVERYBODY
 
 
 class RepresentedConsents(RepresentedEndpoint, MyConsents):

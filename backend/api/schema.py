@@ -15,6 +15,7 @@ from backend.patients.suppression import Lifting
 from backend.policy.contact import Remedy
 from backend.policy.notices import NoticeElement
 from backend.policy.vocabulary import (
+    Audience,
     Channel,
     ConsentStatus,
     ContactStatus,
@@ -79,6 +80,7 @@ RESTRICTION_GROUND: Final = _choices(RestrictionGround)
 LIFTING_REASON: Final = _choices(LiftingReason)
 SUPPRESSION_LIFTING_REASON: Final = _choices(Lifting)
 NOTICE_ELEMENT: Final = _choices(NoticeElement)
+AUDIENCE: Final = _choices(Audience)
 MATERIALITY: Final = _choices(Materiality)
 CONSENT_STATE: Final = _choices(ConsentStatus)
 OWN_DATA_PART: Final = _choices(Part)

@@ -386,6 +386,7 @@ SPECTACULAR_SETTINGS = {
         "SuppressionLiftingReason": "backend.api.schema.SUPPRESSION_LIFTING_REASON",
         "Materiality": "backend.api.schema.MATERIALITY",
         "ConsentState": "backend.api.schema.CONSENT_STATE",
+        "Audience": "backend.api.schema.AUDIENCE",
         "NoticeElement": "backend.api.schema.NOTICE_ELEMENT",
         "OwnDataPart": "backend.api.schema.OWN_DATA_PART",
         "SpeakerRole": "backend.api.schema.SPEAKER",

@@ -11,12 +11,15 @@ from backend.portal.leaving import leave
 from backend.portal.notices import notice
 from backend.portal.start import start
 
+NOTICE = "notices/<slug:slug>/<int:version>/<str:language>"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", start, name="start"),
     # Whatever follows is the token, also where a mail program added a stroke or cut a piece off.
     re_path(r"^u/(?P<token>.*)$", leave, name="leave"),
     re_path(r"^c/(?P<token>.*)$", confirm, name="confirm"),
-    path("notices/<slug:slug>/<int:version>/<str:language>", notice, name="notice"),
+    path(NOTICE, notice, name="notice"),
+    path(f"{NOTICE}/child", notice, {"audience": "child"}, name="notice-for-children"),
     path("health", health, name="health"),
     path("receipts/keys", receipt_keys_page, name="receipt-keys"),
     path("api/schema/", Schema.as_view(), name="schema"),

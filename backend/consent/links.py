@@ -12,7 +12,7 @@ from django.conf import settings
 from backend.consent.models import ConsentEvent, ConsentRequest
 from backend.consent.queries import DECISION_OF, PurposeRow, purposes_by_id
 from backend.patients.queries import patients_by_id
-from backend.policy.vocabulary import Channel, Decision, EventKind
+from backend.policy.vocabulary import Audience, Channel, Decision, EventKind
 from backend.vault.blind import Indexed, blind_index
 from backend.vault.ciphers import derive, mac
 from backend.vault.keyring import SYSTEM, Scope, keyring
@@ -37,6 +37,7 @@ class Question:
     decision: Decision | None
     answered_at: datetime | None
     is_complete: bool
+    audience: Audience
 
 
 def token_of(request_id: UUID, *, clinic_id: UUID) -> str:
@@ -65,7 +66,7 @@ def find_question(token: str) -> Question | None:
     """What a token asks. None for one that is unknown or malformed, and for that of an erased patient: all alike."""
     if len(token) != TOKEN_LENGTH or not token.isascii():
         return None
-    row = ConsentRequest.objects.select_related("event").filter(token_digest=digest_of(token)).first()
+    row = ConsentRequest.objects.select_related("event__notice").filter(token_digest=digest_of(token)).first()
     if row is None:
         return None
     patient = patients_by_id([row.patient_id]).get(row.patient_id)
@@ -77,7 +78,7 @@ def find_question(token: str) -> Question | None:
 
 def questions_of(*, clinic_id: UUID, patient_id: UUID) -> list[Question]:
     """What one patient was asked by links, the newest first; the last hundred."""
-    rows = ConsentRequest.objects.in_clinic(clinic_id).filter(patient_id=patient_id).select_related("event")
+    rows = ConsentRequest.objects.in_clinic(clinic_id).filter(patient_id=patient_id).select_related("event__notice")
     shown = list(rows.order_by("-asked_at", "-id")[:MOST_SHOWN])
     answers = ConsentEvent.objects.filter(about_id__in=[row.event_id for row in shown]).defer("evidence")
     by_event = {answer.about_id: answer for answer in answers}
@@ -99,4 +100,5 @@ def _question(row: ConsentRequest, answer: ConsentEvent | None, purposes: dict[U
         decision=None if answer is None else DECISION_OF.get(EventKind(answer.kind)),
         answered_at=None if answer is None else answer.recorded_at,
         is_complete=answer is not None and answer.kind != EventKind.PENDING,
+        audience=Audience.EVERYBODY if row.event.notice is None else Audience(row.event.notice.audience),
     )

@@ -8,6 +8,7 @@ from django.db import models
 from backend.audit.guard import AppendOnly, Guarded
 from backend.patients.models import OfClinic, OfPatient
 from backend.policy.vocabulary import (
+    Audience,
     Channel,
     ConsentStatus,
     EventKind,
@@ -39,6 +40,8 @@ class Purpose(Guarded):
     channels = models.JSONField(default=list)
     names = models.JSONField(default=dict)
     statements = models.JSONField(default=dict)
+    # For children; where there is none, the sentence for everybody stands in its place.
+    child_statements = models.JSONField(default=dict)
     validity_months = models.PositiveSmallIntegerField(default=36)
     rank = models.PositiveSmallIntegerField(default=0)
 
@@ -63,12 +66,15 @@ class Purpose(Guarded):
 
 
 class Notice(Guarded):
-    """The text that was shown, one row per version and language. Published means: never changed again."""
+    """The text that was shown, one row per version, language and audience. Published means: never changed again."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     clinic = models.ForeignKey("clinics.Clinic", on_delete=models.PROTECT, related_name="+")
     version = models.PositiveIntegerField()
     language = models.CharField(max_length=2, choices=[(language.value, language.value) for language in Language])
+    audience = models.CharField(
+        max_length=10, default=Audience.EVERYBODY.value, choices=[(one.value, one.value) for one in Audience]
+    )
     title = models.CharField(max_length=200)
     body = models.TextField()
     statements = models.JSONField(default=dict)
@@ -88,7 +94,7 @@ class Notice(Guarded):
         constraints = [
             *Guarded.Meta.constraints,
             AppendOnly(name="consent_notice_append_only"),
-            models.UniqueConstraint(fields=["clinic", "version", "language"], name="a_notice_once"),
+            models.UniqueConstraint(fields=["clinic", "version", "language", "audience"], name="a_notice_once"),
             models.CheckConstraint(
                 condition=models.Q(materiality=Materiality.EDITORIAL.value)
                 | (models.Q(effective_from__isnull=False) & ~models.Q(materiality_reason="")),
@@ -103,6 +109,7 @@ class NoticeDraft(Guarded):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     clinic = models.ForeignKey("clinics.Clinic", on_delete=models.PROTECT, related_name="+")
     texts = models.JSONField()
+    child_texts = models.JSONField(default=dict)
     written_by = models.CharField(max_length=40)
     written_at = models.DateTimeField()
     materiality = models.CharField(max_length=10, blank=True)

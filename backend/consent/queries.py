@@ -12,6 +12,7 @@ from backend.consent.models import ConsentEvent, ConsentState, Notice, Objection
 from backend.errors import NotFound
 from backend.policy.contact import EVERY_MARKETING, ConsentFact, PurposeFacts
 from backend.policy.vocabulary import (
+    Audience,
     Channel,
     ConsentStatus,
     Decision,
@@ -34,6 +35,7 @@ class PurposeRow:
     channels: tuple[Channel, ...]
     names: dict[str, str]
     statements: dict[str, str]
+    child_statements: dict[str, str]
     requires_consent: bool
     validity_months: int
     rests_on_health_data: bool = False
@@ -71,12 +73,18 @@ class NoticeRow:
     statements: dict[str, str]
     sha256: str
     published_at: datetime
+    audience: Audience = Audience.EVERYBODY
 
     @property
     def shown(self) -> bytes:
         """The exact bytes that stand for it, in canonical JSON (RFC 8785)."""
         return words_shown(
-            version=self.version, language=self.language, title=self.title, body=self.body, statements=self.statements
+            version=self.version,
+            language=self.language,
+            title=self.title,
+            body=self.body,
+            statements=self.statements,
+            audience=self.audience,
         )
 
 
@@ -166,17 +174,24 @@ def purposes_by_id(purpose_ids: Iterable[UUID]) -> dict[UUID, PurposeRow]:
     return {row.id: _purpose(row) for row in Purpose.objects.filter(id__in=set(purpose_ids))}
 
 
-def latest_notices(clinic_id: UUID) -> dict[Language, NoticeRow]:
-    """The newest notice in each language."""
+def latest_notices(clinic_id: UUID, audience: Audience = Audience.EVERYBODY) -> dict[Language, NoticeRow]:
+    """The newest notice in each language; for children the one for everybody where it has no text of theirs."""
     latest: dict[Language, NoticeRow] = {}
     for row in Notice.objects.in_clinic(clinic_id).order_by("version"):
-        latest[Language(row.language)] = _notice(row)
+        known = latest.get(Language(row.language))
+        if row.audience in {audience, Audience.EVERYBODY} and not (
+            known is not None and known.version == row.version and row.audience != audience
+        ):
+            latest[Language(row.language)] = _notice(row)
     return latest
 
 
-def get_notice(*, clinic_id: UUID, version: int, language: Language) -> NoticeRow:
+def get_notice(
+    *, clinic_id: UUID, version: int, language: Language, audience: Audience = Audience.EVERYBODY
+) -> NoticeRow:
     """One published notice. Raises NotFound."""
-    row = Notice.objects.in_clinic(clinic_id).filter(version=version, language=language).first()
+    rows = Notice.objects.in_clinic(clinic_id).filter(version=version, language=language, audience=audience)
+    row = rows.first()
     if row is None:
         raise NotFound("This version of the notice does not exist.", field="notice_version")
     return _notice(row)
@@ -184,14 +199,23 @@ def get_notice(*, clinic_id: UUID, version: int, language: Language) -> NoticeRo
 
 def notices_by_id(clinic_id: UUID) -> dict[UUID, NoticeRow]:
     """Every notice that a clinic ever published, in the order in which they were."""
-    rows = Notice.objects.in_clinic(clinic_id).order_by("version", "language")
+    rows = Notice.objects.in_clinic(clinic_id).order_by("version", "language", "-audience")
     return {row.id: _notice(row) for row in rows}
 
 
-def words_shown(*, version: int, language: Language, title: str, body: str, statements: dict[str, str]) -> bytes:
+def words_shown(
+    *,
+    version: int,
+    language: Language,
+    title: str,
+    body: str,
+    statements: dict[str, str],
+    audience: Audience = Audience.EVERYBODY,
+) -> bytes:
     """The exact bytes that stand for a notice: what was shown, in canonical JSON (RFC 8785). Its hash is over these."""
     shown = {"version": version, "language": language.value, "title": title, "body": body, "statements": statements}
-    return canonical_json(shown)
+    # The text for everybody is older than that for children, and its hash stays what it was.
+    return canonical_json(shown if audience is Audience.EVERYBODY else {**shown, "audience": audience.value})
 
 
 def consent_facts_of(patient_ids: Iterable[UUID]) -> dict[UUID, tuple[ConsentFact, ...]]:
@@ -328,6 +352,7 @@ def _purpose(row: Purpose) -> PurposeRow:
         channels=tuple(Channel(channel) for channel in row.channels),
         names=dict(row.names),
         statements=dict(row.statements),
+        child_statements=dict(row.child_statements),
         requires_consent=row.requires_consent,
         validity_months=row.validity_months,
         rests_on_health_data=bool(row.health_data_condition),
@@ -345,6 +370,7 @@ def _notice(row: Notice) -> NoticeRow:
         statements=dict(row.statements),
         sha256=row.sha256,
         published_at=row.published_at,
+        audience=Audience(row.audience),
     )
 
 

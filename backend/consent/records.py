@@ -23,7 +23,7 @@ from backend.consent.standards.facts import (
     Writer,
 )
 from backend.patients.queries import RepresentationRow, representations_by_id
-from backend.policy.vocabulary import Channel, ConsentStatus, EventKind, Language, Method, Nature
+from backend.policy.vocabulary import Audience, Channel, ConsentStatus, EventKind, Language, Method, Nature
 
 WRITER: Final = {"p": Writer.PATIENT, "r": Writer.REPRESENTATIVE}
 STAFF: Final = "u:"
@@ -154,6 +154,7 @@ class _Reader:
             statement=row.statements.get(purpose.slug, "") if purpose else "",
             sha256=row.sha256,
             published_at=row.published_at,
+            audience=Audience(row.audience),
         )
 
     def _speaker(self, one: dict[str, str]) -> Speaker:

@@ -38,11 +38,14 @@ class NoticeElement(StrEnum):
     AUTHORITY = "authority"
     CONSEQUENCE = "consequence"
     AUTOMATED = "automated"
+    CHILDREN = "children"
 
 
-WHERE_IT_APPLIES: Final = frozenset({NoticeElement.TRANSFERS, NoticeElement.CONSEQUENCE, NoticeElement.AUTOMATED})
-"""The law asks for these where there is something to say (Art. 13(1)(f), (2)(e) and (f)): the officer may say that it
-does not apply, and why. All others a notice can not do without, and nobody can say otherwise."""
+WHERE_IT_APPLIES: Final = frozenset(
+    {NoticeElement.TRANSFERS, NoticeElement.CONSEQUENCE, NoticeElement.AUTOMATED, NoticeElement.CHILDREN}
+)
+"""The law asks for these where there is something to say (Art. 12(1), 13(1)(f), (2)(e), (f)): the officer may say that
+it does not apply, and why. All others a notice can not do without, and nobody can say otherwise."""
 
 ARTICLES: Final[Mapping[NoticeElement, str]] = {
     NoticeElement.CONTROLLER: "13(1)(a)",
@@ -65,6 +68,7 @@ ARTICLES: Final[Mapping[NoticeElement, str]] = {
     NoticeElement.AUTHORITY: "13(2)(d)",
     NoticeElement.CONSEQUENCE: "13(2)(e)",
     NoticeElement.AUTOMATED: "13(2)(f)",
+    NoticeElement.CHILDREN: "12(1)",
 }
 
 _FRENCH_NUMBER: Final = r"(?:\d+|une?|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|douze|quinze|vingt|trente)"
@@ -212,10 +216,12 @@ def what_is_missing(
     language: Language,
     controller: Controller,
     statements: Collection[str],
+    child_text: str,
     not_applicable: Collection[NoticeElement] = (),
 ) -> tuple[Missing, ...]:
-    """What this text does not name, in the order of the law; `statements` are the sentences of its purposes.
+    """What this text does not name, in the order of the law.
 
+    `statements` are the sentences of its purposes, `child_text` is what a child is shown in its place.
     What the law asks for only where it applies is not missed where the officer says that it does not.
     """
     text = _plain(body)
@@ -224,25 +230,37 @@ def what_is_missing(
         Missing(language=language, element=element, looks_for=looks_for)
         for element in NoticeElement
         if element not in excused
-        for looks_for in [_looked_for(element, text, language, controller, statements)]
+        for looks_for in [_looked_for(element, _Read(text, language, controller, statements, child_text))]
         if looks_for is not None
     )
 
 
-def _looked_for(
-    element: NoticeElement, text: str, language: Language, controller: Controller, statements: Collection[str]
-) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is read, without the differences that writing machines make."""
+
+    text: str
+    language: Language
+    controller: Controller
+    statements: Collection[str]
+    child_text: str
+
+
+def _looked_for(element: NoticeElement, read: _Read) -> str | None:
     """None where it is named; else the words that were looked for."""
+    controller = read.controller
     if element is NoticeElement.CONTROLLER:
-        return None if _plain(controller.name) in text else controller.name
+        return None if _plain(controller.name) in read.text else controller.name
     if element is NoticeElement.CONTACT:
-        return None if _reaches(text, controller) else controller.telephone or controller.address
+        return None if _reaches(read.text, controller) else controller.telephone or controller.address
     if element is NoticeElement.PURPOSES:
-        return None if statements and all(one.strip() for one in statements) else "statements"
-    pattern, words = WORDS[language][element]
+        return None if read.statements and all(one.strip() for one in read.statements) else "statements"
+    if element is NoticeElement.CHILDREN:
+        return None if read.child_text.strip() else "children"
+    pattern, words = WORDS[read.language][element]
     if element is NoticeElement.AUTHORITY:
         pattern, words = AUTHORITIES.get(controller.country, (pattern, words))
-    return None if re.search(pattern, text) else words
+    return None if re.search(pattern, read.text) else words
 
 
 def _reaches(text: str, controller: Controller) -> bool:

@@ -120,6 +120,13 @@ class Materiality(StrEnum):
     MATERIAL = "material"
 
 
+class Audience(StrEnum):
+    """Whom a notice is written for. A child who consents together with a parent is shown a text of their own."""
+
+    EVERYBODY = "everybody"
+    CHILD = "child"
+
+
 class ObjectionScope(StrEnum):
     """What a patient objects to (GDPR Art. 21): one purpose, or all direct marketing there is and will be."""
 

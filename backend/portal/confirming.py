@@ -111,7 +111,7 @@ def _page(request: HttpRequest, step: str, question: Question | None, *, status:
             "telephone": clinic.telephone.replace(" ", "\N{NO-BREAK SPACE}"),
         }
         if step in {"ask", "changed"}:
-            notice = latest_notices(question.clinic_id).get(language)
+            notice = latest_notices(question.clinic_id, question.audience).get(language)
             shown |= {"asks": notice is not None, "notice": notice, "statement": _statement(question, notice, language)}
     response = render(request, "portal/confirm.html", shown, status=status)
     response["Content-Language"] = language.value

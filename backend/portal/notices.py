@@ -4,15 +4,17 @@ Public, as it was to everybody who was asked: it names the clinic and nobody els
 """
 
 from typing import Final
+from uuid import UUID
 
 from csp.decorators import csp
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import render
+from django.urls import reverse
 
 from backend.clinics.queries import get_clinic_by_slug
-from backend.consent.queries import get_notice, purposes_of
+from backend.consent.queries import NoticeRow, get_notice, purposes_of
 from backend.errors import NotFound
-from backend.policy.vocabulary import Language
+from backend.policy.vocabulary import Audience, Language
 from backend.portal.leaving import POLICY
 from backend.portal.leaving_words import moment
 from backend.portal.start import NAMES
@@ -26,6 +28,8 @@ WORDS: Final = {
         "asked": "Ce qui est demandé",
         "about": "Version\N{NO-BREAK SPACE}{version}, publiée le {moment}.",
         "fingerprint": "Empreinte SHA-256\N{NO-BREAK SPACE}:",
+        "for_child": "Le texte pour les enfants",
+        "for_everybody": "Le texte pour tous",
         "call": "Une question\N{NO-BREAK SPACE}? Appelez le",
     },
     Language.ENGLISH: {
@@ -35,14 +39,18 @@ WORDS: Final = {
         "asked": "What is asked",
         "about": "Version\N{NO-BREAK SPACE}{version}, published on {moment}.",
         "fingerprint": "SHA-256 fingerprint:",
+        "for_child": "The text for children",
+        "for_everybody": "The text for everybody",
         "call": "A question? Call",
     },
 }
 
 
 @csp(POLICY)  # type: ignore[arg-type] # its types know only views without an argument
-def notice(request: HttpRequest, slug: str, version: int, language: str) -> HttpResponseBase:
-    """Show the words of one version in one language, and every sentence that was asked with it."""
+def notice(
+    request: HttpRequest, slug: str, version: int, language: str, audience: str = Audience.EVERYBODY.value
+) -> HttpResponseBase:
+    """Show the words of one version in one language, for everybody or for a child, and the sentences asked with it."""
     if request.method not in {"GET", "HEAD"}:
         return HttpResponseNotAllowed(["GET", "HEAD"])
     if language not in set(Language) or version > LARGEST_VERSION:
@@ -50,7 +58,7 @@ def notice(request: HttpRequest, slug: str, version: int, language: str) -> Http
     spoken = Language(language)
     try:
         clinic = get_clinic_by_slug(slug)
-        found = get_notice(clinic_id=clinic.id, version=version, language=spoken)
+        found = get_notice(clinic_id=clinic.id, version=version, language=spoken, audience=Audience(audience))
     except NotFound as error:
         raise Http404 from error
     words = WORDS[spoken]
@@ -65,9 +73,18 @@ def notice(request: HttpRequest, slug: str, version: int, language: str) -> Http
         "portal/notice.html",
         {
             "language": spoken.value,
-            "languages": [{"code": one.value, "name": NAMES[one], "is_this": one is spoken} for one in Language],
+            "languages": [
+                {
+                    "code": one.value,
+                    "name": NAMES[one],
+                    "is_this": one is spoken,
+                    "address": _address(slug, found, one, found.audience),
+                }
+                for one in Language
+            ],
             "words": {**words, "about": words["about"].format(version=version, moment=published)},
             "notice": found,
+            "other": _other(slug, found, clinic.id),
             "asked": asked,
             "clinic": clinic.name,
             "telephone": clinic.telephone.replace(" ", "\N{NO-BREAK SPACE}"),
@@ -77,3 +94,21 @@ def notice(request: HttpRequest, slug: str, version: int, language: str) -> Http
     response["Referrer-Policy"] = "no-referrer"
     response["X-Robots-Tag"] = "noindex, nofollow"
     return response
+
+
+def _other(slug: str, shown: NoticeRow, clinic_id: UUID) -> dict[str, str] | None:
+    """The same version in the words for the others, where it has any."""
+    audience = Audience.CHILD if shown.audience is Audience.EVERYBODY else Audience.EVERYBODY
+    try:
+        get_notice(clinic_id=clinic_id, version=shown.version, language=shown.language, audience=audience)
+    except NotFound:
+        return None
+    return {
+        "address": _address(slug, shown, shown.language, audience),
+        "words": WORDS[shown.language][f"for_{audience.value}"],
+    }
+
+
+def _address(slug: str, shown: NoticeRow, language: Language, audience: Audience) -> str:
+    name = "notice" if audience is Audience.EVERYBODY else "notice-for-children"
+    return reverse(name, args=[slug, shown.version, language.value])

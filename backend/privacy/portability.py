@@ -162,9 +162,9 @@ def _versions(clinic_id: UUID, patient_id: UUID) -> Iterator[PreferenceVersionRo
 def _notices(clinic_id: UUID, records: Collection[ConsentRecord]) -> tuple[NoticeRow, ...]:
     """Those to which something was said, whole: a hash is taken over all of one."""
     named = {
-        (event.words.version, event.words.language)
+        (event.words.version, event.words.language, event.words.audience)
         for told in records
         for event in told.events
         if event.words is not None
     }
-    return tuple(row for row in notices_by_id(clinic_id).values() if (row.version, row.language) in named)
+    return tuple(row for row in notices_by_id(clinic_id).values() if (row.version, row.language, row.audience) in named)

@@ -261,7 +261,7 @@ def run_out(stage):
 
 
 def draft(stage):
-    return draft_notice(**stage.of_clinic, texts=whole_notice(stage.clinic.id))
+    return draft_notice(**stage.of_clinic, **whole_notice(stage.clinic.id))
 
 
 def approve(stage, **more):

@@ -20,6 +20,7 @@ OPEN = {
     "^c/(?P<token>.*)$": "a yes is confirmed with the link alone; its token is the secret, and GET changes nothing",
     "health": "asked by whatever balances processes; says up or down",
     "notices/<slug:slug>/<int:version>/<str:language>": "a published notice: what everybody is shown who is asked",
+    "notices/<slug:slug>/<int:version>/<str:language>/child": "so is the text that children are shown",
     "receipts/keys": "public keys, to check a receipt anywhere; they name nobody",
     "hooks/twilio/<str:key>/sms": "Twilio's signature is the permission, behind a secret; without one it is not there",
     "hooks/twilio/<str:key>/<uuid:message_id>": "as above",

@@ -129,9 +129,10 @@ WITHOUT = {
 }
 
 
-def draft_of(desk, texts):
+def draft_of(desk, texts, *, for_children="Pour toi."):
     body = {code: {"title": "Vos choix", "body": text} for code, text in texts.items()}
-    answer = desk.post(NOTICES, body)
+    children = {code: {"title": "Tes choix", "body": for_children} for code in texts}
+    answer = desk.post(NOTICES, {**body, "children": children} if for_children else body)
     assert answer.status_code == 201, answer.content
     return answer.json()
 
@@ -152,7 +153,7 @@ def without(element):
 
 @pytest.mark.parametrize("texts", ["ready-made", "in other words"])
 def test_one_that_names_everything_is_approved_and_published(northgate, desk, officer, texts):
-    ours = {language.value: body for language, (_title, body) in whole_notice(northgate.id).items()}
+    ours = {language.value: body for language, (_title, body) in whole_notice(northgate.id)["texts"].items()}
     draft = draft_of(desk, ours if texts == "ready-made" else IN_OTHER_WORDS)
 
     assert draft["missing"] == []
@@ -174,7 +175,8 @@ def test_what_is_forgotten_is_named_in_the_refusal(northgate, desk, officer, ele
 
 
 def test_every_element_is_tried_here():
-    assert {*WITHOUT, "purposes"} == {element.value for element in NoticeElement}
+    # The text for children: row 10.
+    assert {*WITHOUT, "purposes", "children"} == {element.value for element in NoticeElement}
 
 
 def test_a_language_alone_is_read_alone(northgate, desk):
@@ -204,7 +206,7 @@ def test_a_purpose_without_its_sentence_is_missed_also_if_it_came_after_the_appr
     assert Notice.objects.filter(clinic_id=northgate.id, version=2).count() == 0
 
 
-@pytest.mark.parametrize("element", sorted(WHERE_IT_APPLIES))
+@pytest.mark.parametrize("element", sorted(WHERE_IT_APPLIES & set(WITHOUT)))
 def test_what_the_law_asks_for_where_it_applies_the_officer_may_say_does_not(northgate, desk, officer, element):
     draft_id = draft_of(desk, without(element))["id"]
 

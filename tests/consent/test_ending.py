@@ -121,8 +121,8 @@ def test_a_yes_after_it_ran_out_renews_it(silent, now):
 
 def publish(clinic, manager, dpo, now, *, effective_from=None, materiality=Materiality.MATERIAL):
     these = {"clinic_id": clinic.id, "now": now}
-    texts = whole_notice(clinic.id, "Un nouveau destinataire.")
-    draft_id = draft_notice(**these, texts=texts, actor=manager)
+    words = whole_notice(clinic.id, "Un nouveau destinataire.")
+    draft_id = draft_notice(**these, **words, actor=manager)
     approve_notice(
         **these,
         draft_id=draft_id,
@@ -181,9 +181,9 @@ def test_what_was_published_says_who_approved_it_and_why(northgate, manager, dpo
 
 
 def test_a_notice_goes_out_approved_and_once(northgate, manager, dpo, now):
-    texts = whole_notice(northgate.id)
+    words = whole_notice(northgate.id)
     these = {"clinic_id": northgate.id, "now": now}
-    draft_id = draft_notice(**these, texts=texts, actor=manager)
+    draft_id = draft_notice(**these, **words, actor=manager)
     with pytest.raises(NoticeNotApproved):
         publish_draft(**these, draft_id=draft_id, actor=manager)
     said: dict[str, Any] = {
@@ -210,8 +210,8 @@ def test_a_notice_goes_out_approved_and_once(northgate, manager, dpo, now):
     ],
 )
 def test_an_approval_says_why_and_a_material_one_from_when(northgate, manager, dpo, now, changes, field):
-    texts = whole_notice(northgate.id)
-    draft_id = draft_notice(clinic_id=northgate.id, texts=texts, actor=manager, now=now)
+    words = whole_notice(northgate.id)
+    draft_id = draft_notice(clinic_id=northgate.id, **words, actor=manager, now=now)
     said = {"materiality": Materiality.MATERIAL, "reason": "New.", "effective_from": now + DAY, **changes}
 
     with pytest.raises(InvalidInput) as refused:

@@ -221,8 +221,8 @@ class InTheDatabase(RuleBasedStateMachine):
         if after_a_yes:
             self.say_yes(CHANNELS, ("patient",), Method.APP)
         these = {"clinic_id": self.clinic.id, "now": self.now}
-        texts = whole_notice(self.clinic.id, "Autre chose.")
-        draft_id = draft_notice(**these, texts=texts, actor=self.manager)
+        words = whole_notice(self.clinic.id, "Autre chose.")
+        draft_id = draft_notice(**these, **words, actor=self.manager)
         begins = self.now + days * DAY
         said: dict[str, Any] = {
             "materiality": Materiality.MATERIAL,

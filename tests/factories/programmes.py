@@ -1,6 +1,7 @@
 """Purposes, a notice, templates and running programmes, with words of their own."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from backend.audit.actions import Action
@@ -47,11 +48,14 @@ def make_mistaken_purpose(clinic_id: UUID, *, actor: Actor, now: datetime) -> UU
     return purpose_id
 
 
-def whole_notice(clinic_id: UUID, more: str = "") -> dict[Language, tuple[str, str]]:
-    """A notice that names what the law asks for, with something more to say."""
-    clinic = get_clinic(clinic_id)
-    texts = load_notice().filled(clinic=clinic.name, telephone=clinic.telephone, address=clinic.address)
-    return {language: (title, f"{body}\n\n{more}") for language, (title, body) in texts.items()}
+def whole_notice(clinic_id: UUID, more: str = "") -> dict[str, Any]:
+    """The words of a notice that names what the law asks for, and perhaps something more."""
+    clinic, notice = get_clinic(clinic_id), load_notice()
+    texts = notice.filled(clinic=clinic.name, telephone=clinic.telephone, address=clinic.address)
+    return {
+        "texts": {language: (title, f"{body}\n\n{more}".strip()) for language, (title, body) in texts.items()},
+        "child_texts": notice.filled_for_children(clinic=clinic.name, telephone=clinic.telephone),
+    }
 
 
 def define_words(clinic_id: UUID, *, actor: Actor, now: datetime) -> None:

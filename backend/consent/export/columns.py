@@ -12,7 +12,7 @@ import orjson
 from backend.consent.export.reading import ToldConsent, ToldEvent
 from backend.consent.models import ConsentEvent
 from backend.consent.queries import NoticeRow
-from backend.policy.vocabulary import Language
+from backend.policy.vocabulary import Audience, Language
 
 Cells = tuple[str, ...]
 
@@ -149,7 +149,8 @@ PART: Final = 30_000
 
 def notice_file(notice: NoticeRow) -> str:
     """Under which name an export holds the exact bytes of a notice."""
-    return f"notices/{notice.version}-{notice.language.value}.json"
+    own = "" if notice.audience is Audience.EVERYBODY else f"-{notice.audience.value}"
+    return f"notices/{notice.version}-{notice.language.value}{own}.json"
 
 
 @dataclass(frozen=True, slots=True)

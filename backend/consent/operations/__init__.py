@@ -1,5 +1,6 @@
 """What happens to purposes, notices, consents and objections."""
 
+from backend.consent.operations.accompanying import is_child
 from backend.consent.operations.asking import note_asked, note_notice_served
 from backend.consent.operations.confirming import (
     AddressSuppressed,
@@ -77,6 +78,7 @@ __all__ = [
     "end_consents",
     "give_consent",
     "invalidate_consents",
+    "is_child",
     "issue_receipt",
     "judge_ages_anew",
     "missing_in_draft",

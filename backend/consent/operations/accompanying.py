@@ -99,6 +99,14 @@ class Deciding:
         return self.of_age_at if valid_until is None or self.of_age_at < valid_until else None
 
 
+def is_child(*, clinic_id: UUID, patient_id: UUID, entry: Entry, now: datetime) -> bool:
+    """Does this patient decide together with a parent, today? Looks at the birth date, under an entry."""
+    clinic = get_clinic(clinic_id)
+    today = now.astimezone(ZoneInfo(clinic.time_zone)).date()
+    profile = reveal_profiles([patient_id], entry=entry).get(patient_id)
+    return capacity(None if profile is None else profile.birth_date, today, clinic.country) is Capacity.JOINT
+
+
 def _kinds_of(representatives: tuple[UUID, ...], *, patient_id: UUID, today: date) -> dict[UUID, RepresentationKind]:
     standing = {
         one.id: one.kind

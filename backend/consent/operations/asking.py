@@ -14,7 +14,7 @@ from backend.consent.operations.writing import Writing, drafts_for
 from backend.consent.queries import get_notice, get_purpose
 from backend.errors import InvalidInput
 from backend.patients.queries import lock_patient, require_patient
-from backend.policy.vocabulary import Channel, EventKind, Language, Method
+from backend.policy.vocabulary import Audience, Channel, EventKind, Language, Method
 from backend.vault.identifiers import new_id
 
 ACTION_OF: Final = {
@@ -63,12 +63,13 @@ def note_notice_served(
     patient_id: UUID,
     version: int,
     language: Language,
+    audience: Audience = Audience.EVERYBODY,
     surface: dict[str, Any],
     actor: Actor,
     now: datetime,
 ) -> UUID:
     """Note which notice was shown, when and on what screen; `surface` is sealed. Raises NotFound."""
-    notice = get_notice(clinic_id=clinic_id, version=version, language=language)
+    notice = get_notice(clinic_id=clinic_id, version=version, language=language, audience=audience)
     require_patient(clinic_id=clinic_id, patient_id=patient_id)
     served_id = new_id()
     with record(

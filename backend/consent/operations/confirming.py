@@ -13,7 +13,13 @@ from backend.audit.recording import Draft, record_many
 from backend.consent.links import Question, digest_of, find_question, token_of
 from backend.consent.models import ConsentRequest, ConsentState
 from backend.consent.operations.accompanying import Deciding
-from backend.consent.operations.deciding import checked_channels, current_notice, give_consent, refuse_consent
+from backend.consent.operations.deciding import (
+    checked_channels,
+    current_notice,
+    give_consent,
+    notice_for,
+    refuse_consent,
+)
 from backend.consent.operations.expressing import Expression, ObjectionStands, PatientHasDied
 from backend.consent.operations.standing import A_YES
 from backend.consent.operations.writing import Writing
@@ -24,6 +30,7 @@ from backend.patients.operations.contact_points import verify_by_link
 from backend.patients.queries import ContactPointRow, contact_points_by_id, lock_patient, require_patient
 from backend.patients.suppression import suppressed_points
 from backend.policy.vocabulary import (
+    Audience,
     Channel,
     ConsentStatus,
     ContactStatus,
@@ -138,10 +145,11 @@ def ask_by_link(
         # Nobody has said anything yet, so there is no speaker; what they will say is said by the patient.
         asking = Expression(method=Method.DOUBLE_OPT_IN, occurred_at=now, evidence=evidence, by_patient=False)
         saying = Expression(method=Method.DOUBLE_OPT_IN, occurred_at=now)
-        Deciding.of(clinic_id=clinic_id, patient_id=patient_id, expression=saying, entry=entry, now=now)
+        deciding = Deciding.of(clinic_id=clinic_id, patient_id=patient_id, expression=saying, entry=entry, now=now)
+        shown = notice_for(notice, Audience.CHILD if deciding.needs_both else Audience.EVERYBODY, clinic_id=clinic_id)
         stands = ConsentState.objects.of(patient_id=patient_id, purpose_id=row.id, channel=channel).first()
         kind = EventKind.REQUESTED if stands is not None and stands.status in A_YES else EventKind.PENDING
-        Writing(clinic_id, patient_id, asking, actor, now, notice, now + LINK_LIFE).write(
+        Writing(clinic_id, patient_id, asking, actor, now, shown, now + LINK_LIFE).write(
             [row], {(row.id, channel): event_id}, kind
         )
         ConsentRequest.objects.create(
@@ -191,6 +199,7 @@ def answer_by_link(
             "confirmed_at": now.isoformat(),
         },
         answers=question.event_id,
+        shown_to=question.audience,
     )
     with transaction.atomic():
         said = say(

@@ -1,7 +1,7 @@
 """A patient says yes, no, or no longer: one immutable event per purpose and channel, and the state that follows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -15,7 +15,7 @@ from backend.audit.actions import Action
 from backend.audit.actors import Actor, ActorKind
 from backend.audit.recording import Draft, Entry, record_many
 from backend.consent.models import ConsentEvent, ConsentState, NoticeServed
-from backend.consent.operations.accompanying import Deciding
+from backend.consent.operations.accompanying import Deciding, is_child
 from backend.consent.operations.expressing import (
     SERVED,
     AlreadyAnswered,
@@ -31,7 +31,16 @@ from backend.consent.queries import NoticeRow, PurposeRow, get_notice, get_purpo
 from backend.errors import InvalidInput
 from backend.patients.queries import lock_patient, require_patient
 from backend.patients.suppression import lift_for_consent, liftable_points
-from backend.policy.vocabulary import Channel, ConsentStatus, Decision, EventKind, Language, LegalBasis, Method
+from backend.policy.vocabulary import (
+    Audience,
+    Channel,
+    ConsentStatus,
+    Decision,
+    EventKind,
+    Language,
+    LegalBasis,
+    Method,
+)
 from backend.vault.identifiers import new_id
 
 KIND_OF: Final = {
@@ -402,7 +411,27 @@ def _say_behind_the_lock(saying: _Saying, kinds: Mapping[Channel, EventKind], en
     found = saying.kinds(states, deciding)
     if found != kinds:
         raise _OtherThanPlanned(found)
-    return saying.write(states, kinds, deciding)
+    return replace(saying, notice=_notice_shown(saying, deciding, entry)).write(states, kinds, deciding)
+
+
+def _notice_shown(saying: _Saying, deciding: Deciding, entry: Entry) -> NoticeRow | None:
+    """The words that whoever said it was shown: a child has a text of their own, where the notice has one."""
+    if saying.notice is None:
+        return None
+    audience = saying.expression.shown_to
+    if audience is None:
+        is_joint = deciding.needs_both or (
+            saying.decision is Decision.REFUSED
+            and is_child(clinic_id=saying.clinic_id, patient_id=saying.patient_id, entry=entry, now=saying.now)
+        )
+        audience = Audience.CHILD if is_joint and saying.expression.by_patient else Audience.EVERYBODY
+    return notice_for(saying.notice, audience, clinic_id=saying.clinic_id)
+
+
+def notice_for(notice: NoticeRow, audience: Audience, *, clinic_id: UUID) -> NoticeRow:
+    """The same version and language in the words for this audience; as it is where it has none."""
+    own = latest_notices(clinic_id, audience).get(notice.language)
+    return own if own is not None and own.version == notice.version else notice
 
 
 def checked_channels(purpose: PurposeRow, channels: Sequence[Channel]) -> tuple[Channel, ...]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from backend.errors import DomainError, InvalidInput
-from backend.policy.vocabulary import Method
+from backend.policy.vocabulary import Audience, Method
 
 EVIDENCE_OF: Final = {
     Method.APP: frozenset({"notice_version", "initial_state"}),
@@ -72,7 +72,8 @@ class Expression:
     """How it was said: the method, its evidence (sealed), when, and by which representatives besides the patient.
 
     `by_patient` is False where only a representative spoke. `answers` is the event of the question that this answers,
-    where a link asked it: it can be answered once.
+    where a link asked it: it can be answered once. `shown_to` is for whom the notice was that was shown, where that is
+    not told by the patient's age now.
     """
 
     method: Method
@@ -81,6 +82,7 @@ class Expression:
     by_patient: bool = True
     representatives: tuple[UUID, ...] = ()
     answers: UUID | None = None
+    shown_to: Audience | None = None
 
     def speakers(self) -> list[dict[str, str]]:
         """Who said it, as it is stored: roles, and the ids of representatives."""

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from backend.audit.actions import Action
@@ -14,10 +14,12 @@ from backend.consent.models import Notice, NoticeDraft, Purpose
 from backend.consent.queries import purposes_of, words_shown
 from backend.errors import DomainError, InvalidInput, NotFound
 from backend.policy.notices import WHERE_IT_APPLIES, Controller, Missing, NoticeElement, what_is_missing
-from backend.policy.vocabulary import Language, Materiality
+from backend.policy.vocabulary import Audience, Language, Materiality
 from backend.vault.identifiers import new_id
 
-NAME: Final = "contact"
+NAME: Final = {Audience.EVERYBODY: "contact", Audience.CHILD: "contact_for_children"}
+Texts = Mapping[Language, tuple[str, str]]
+"""Title and body in each language."""
 
 
 class NoticeNotApproved(DomainError):
@@ -51,17 +53,20 @@ class NoticeIncomplete(DomainError):
         super().__init__(missing=[one.told for one in missing])
 
 
-def publish_notice(*, clinic_id: UUID, texts: dict[Language, tuple[str, str]], actor: Actor, now: datetime) -> int:
+def publish_notice(
+    *, clinic_id: UUID, texts: Texts, child_texts: Texts | None = None, actor: Actor, now: datetime
+) -> int:
     """Publish the next version of the clinic's notice, in every language at once, as a rewording; its number.
 
-    For setting a clinic up, and for whoever has the machine. `texts` holds title and body per language. Each row
-    carries the hash of exactly what is shown: title, body, and the statement of every purpose, in canonical JSON
-    (RFC 8785).
+    For setting a clinic up, and for whoever has the machine. `child_texts` are shown to a child in place of `texts`.
+    Each row carries the hash of exactly what is shown: title, body, and the statement of every purpose, in canonical
+    JSON (RFC 8785).
     """
-    _refuse_missing_language(texts)
+    _refuse_missing_language(texts, child_texts)
     return _publish(
         clinic_id=clinic_id,
         texts=texts,
+        child_texts=child_texts or {},
         materiality=Materiality.EDITORIAL,
         reason="",
         effective_from=None,
@@ -72,15 +77,18 @@ def publish_notice(*, clinic_id: UUID, texts: dict[Language, tuple[str, str]], a
     )
 
 
-def draft_notice(*, clinic_id: UUID, texts: dict[Language, tuple[str, str]], actor: Actor, now: datetime) -> UUID:
+def draft_notice(
+    *, clinic_id: UUID, texts: Texts, child_texts: Texts | None = None, actor: Actor, now: datetime
+) -> UUID:
     """Write a notice, in every language at once. Nobody sees it until it was approved and published."""
-    _refuse_missing_language(texts)
+    _refuse_missing_language(texts, child_texts)
     draft_id = new_id()
     with record(Action.NOTICE_DRAFTED, by=actor, now=now, clinic_id=clinic_id, notice=draft_id):
         NoticeDraft.objects.create(
             id=draft_id,
             clinic_id=clinic_id,
             texts={language.value: list(words) for language, words in texts.items()},
+            child_texts={language.value: list(words) for language, words in (child_texts or {}).items()},
             written_by=actor.header,
             written_at=now,
         )
@@ -155,7 +163,8 @@ def publish_draft(*, clinic_id: UUID, draft_id: UUID, actor: Actor, now: datetim
         _refuse_incomplete(row)
     return _publish(
         clinic_id=clinic_id,
-        texts={Language(language): (words[0], words[1]) for language, words in row.texts.items()},
+        texts=_texts(row.texts),
+        child_texts=_texts(row.child_texts),
         materiality=Materiality(row.materiality),
         reason=row.materiality_reason,
         effective_from=row.effective_from,
@@ -184,14 +193,19 @@ def _missing_in(row: NoticeDraft) -> tuple[Missing, ...]:
             row.texts[language.value][1],
             language=language,
             controller=controller,
+            child_text=" ".join(row.child_texts.get(language.value, [])),
             statements=[purpose.statements.get(language.value, "") for purpose in asked],
             not_applicable=[NoticeElement(one) for one in row.not_applicable],
         )
     )
 
 
-def _refuse_missing_language(texts: dict[Language, tuple[str, str]]) -> None:
-    if set(texts) != set(Language):
+def _texts(stored: Mapping[str, list[str]]) -> Texts:
+    return {Language(language): (words[0], words[1]) for language, words in stored.items()}
+
+
+def _refuse_missing_language(texts: Texts, child_texts: Texts | None) -> None:
+    if set(texts) != set(Language) or (child_texts and set(child_texts) != set(Language)):
         raise InvalidInput("A notice is published in every language at once.", field="texts")
 
 
@@ -205,7 +219,8 @@ def _locked(clinic_id: UUID, draft_id: UUID) -> NoticeDraft:
 def _publish(
     *,
     clinic_id: UUID,
-    texts: dict[Language, tuple[str, str]],
+    texts: Texts,
+    child_texts: Texts,
     materiality: Materiality,
     reason: str,
     effective_from: datetime | None,
@@ -218,32 +233,39 @@ def _publish(
     last = Notice.objects.in_clinic(clinic_id).order_by("-version").values_list("version", flat=True).first()
     version = (last or 0) + 1
     rows = []
-    for language, (title, body) in texts.items():
-        statements = {purpose.slug: purpose.statements.get(language.value, "") for purpose in purposes}
-        rows.append(
-            Notice(
-                clinic_id=clinic_id,
-                version=version,
-                language=language,
-                title=title,
-                body=body,
-                statements=statements,
-                sha256=hashlib.sha256(
-                    words_shown(version=version, language=language, title=title, body=body, statements=statements)
-                ).hexdigest(),
-                published_at=now,
-                materiality=materiality,
-                materiality_reason=reason,
-                # Published after its date, it holds from its publication on.
-                effective_from=None if effective_from is None else max(effective_from, now),
-                approved_by=approved_by,
+    for audience, written in ((Audience.EVERYBODY, texts), (Audience.CHILD, child_texts)):
+        for language, (title, body) in written.items():
+            words: dict[str, Any] = {
+                "version": version,
+                "language": language,
+                "title": title,
+                "body": body,
+                "statements": {purpose.slug: _statement(purpose, language, audience) for purpose in purposes},
+                "audience": audience,
+            }
+            rows.append(
+                Notice(
+                    **words,
+                    clinic_id=clinic_id,
+                    sha256=hashlib.sha256(words_shown(**words)).hexdigest(),
+                    published_at=now,
+                    materiality=materiality,
+                    materiality_reason=reason,
+                    # Published after its date, it holds from its publication on.
+                    effective_from=None if effective_from is None else max(effective_from, now),
+                    approved_by=approved_by,
+                )
             )
-        )
     drafts = [
         Draft(
             action=Action.NOTICE_PUBLISHED,
             clinic_id=clinic_id,
-            details={"notice": NAME, "version": version, "language": str(row.language), "sha256": row.sha256},
+            details={
+                "notice": NAME[Audience(row.audience)],
+                "version": version,
+                "language": str(row.language),
+                "sha256": row.sha256,
+            },
         )
         for row in rows
     ]
@@ -256,3 +278,8 @@ def _publish(
             draft.save()
         Notice.objects.bulk_create(rows)
     return version
+
+
+def _statement(purpose: Purpose, language: Language, audience: Audience) -> str:
+    own = purpose.child_statements.get(language.value, "") if audience is Audience.CHILD else ""
+    return str(own or purpose.statements.get(language.value, ""))

@@ -40,6 +40,7 @@ def define_purpose(
     channels: tuple[Channel, ...],
     names: dict[Language, str],
     statements: dict[Language, str],
+    child_statements: dict[Language, str] | None = None,
     health_data_condition: str = "",
     validity_months: int = 36,
     rank: int = 0,
@@ -64,6 +65,7 @@ def define_purpose(
             channels=[channel.value for channel in channels],
             names={language.value: name for language, name in names.items()},
             statements={language.value: text for language, text in statements.items()},
+            child_statements={language.value: text for language, text in (child_statements or {}).items()},
             validity_months=validity_months,
             rank=rank,
         )

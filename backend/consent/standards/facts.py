@@ -13,6 +13,7 @@ from uuid import UUID
 
 from backend.audit.leaf import canonical_json
 from backend.policy.vocabulary import (
+    Audience,
     Channel,
     ConsentStatus,
     EventKind,
@@ -104,6 +105,7 @@ class Words:
     statement: str
     sha256: str
     published_at: datetime
+    audience: Audience = Audience.EVERYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +211,8 @@ def instant(moment: datetime) -> str:
 
 def notice_url(controller: Controller, words: Words) -> str:
     """Where the words can be read, for as long as the installation is there."""
-    return f"{controller.site}/notices/{controller.slug}/{words.version}/{words.language.value}"
+    address = f"{controller.site}/notices/{controller.slug}/{words.version}/{words.language.value}"
+    return address if words.audience is Audience.EVERYBODY else f"{address}/{words.audience.value}"
 
 
 def _read_on(chapters: list[Chapter], event: RecordedEvent) -> None:

@@ -46,6 +46,7 @@ class PurposeText:
     channels: tuple[Channel, ...]
     names: dict[Language, str]
     statements: dict[Language, str]
+    child_statements: dict[Language, str]
     health_data_condition: str
     validity_months: int
     rank: int
@@ -56,6 +57,7 @@ class NoticeText:
     """Title and body of the notice in every language, with places left for the clinic."""
 
     texts: dict[Language, tuple[str, str]]
+    child_texts: dict[Language, tuple[str, str]]
 
     def filled(self, *, clinic: str, telephone: str, address: str) -> dict[Language, tuple[str, str]]:
         """The notice of one clinic. Raises ValueError where the clinic's name or whereabouts are unknown.
@@ -66,10 +68,15 @@ class NoticeText:
         empty = sorted(name for name, value in values.items() if not value.strip())
         if empty:
             raise ValueError(f"A notice names the clinic and how to reach it; empty: {', '.join(empty)}")
-        return {
-            language: (title.format_map(values), body.format_map(values))
-            for language, (title, body) in self.texts.items()
-        }
+        return _filled(self.texts, values)
+
+    def filled_for_children(self, *, clinic: str, telephone: str) -> dict[Language, tuple[str, str]]:
+        """What a child is shown in its place."""
+        return _filled(self.child_texts, {"clinic": clinic, "telephone": telephone, "address": ""})
+
+
+def _filled(texts: dict[Language, tuple[str, str]], values: dict[str, str]) -> dict[Language, tuple[str, str]]:
+    return {language: (title.format_map(values), body.format_map(values)) for language, (title, body) in texts.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +138,15 @@ def load_notice(library: Path = LIBRARY) -> NoticeText:
     """The notice of the library. Raises LibraryRefused."""
     root = _Node.read(library, "notice.yaml")
     root.only(language.value for language in Language)
-    texts = {}
+    texts, child_texts = {}, {}
     for language in Language:
         node = root.at(language.value)
-        node.only({"title", "body"})
+        node.only({"title", "body", "child"})
         texts[language] = (_with_known_places(node.at("title")), _with_known_places(node.at("body")))
-    return NoticeText(texts=texts)
+        child = node.at("child")
+        child.only({"title", "body"})
+        child_texts[language] = (_with_known_places(child.at("title")), _with_known_places(child.at("body")))
+    return NoticeText(texts=texts, child_texts=child_texts)
 
 
 def load_programmes(library: Path = LIBRARY) -> dict[str, ProgrammeText]:
@@ -168,8 +178,12 @@ def load_service_templates(library: Path = LIBRARY) -> dict[str, TemplateText]:
 
 
 def _purpose(node: "_Node", *, slug: str) -> PurposeText:
-    node.only({"nature", "channels", "names", "statements", "health_data_condition", "validity_months", "rank"})
     nature = node.at("nature").word(Nature)
+    # Nobody is asked about the closed list, children neither.
+    for_children = set() if nature is Nature.CLOSED_LIST else {"child_statements"}
+    node.only(
+        {"nature", "channels", "names", "statements", "health_data_condition", "validity_months", "rank"} | for_children
+    )
     condition = node.at("health_data_condition").text(may_be_empty=True, among=HEALTH_DATA_CONDITIONS)
     if nature is Nature.CLOSED_LIST and condition:
         node.at("health_data_condition").refuse("the closed list rests on no consent")
@@ -182,6 +196,7 @@ def _purpose(node: "_Node", *, slug: str) -> PurposeText:
         channels=channels,
         names=_in_every_language(node.at("names")),
         statements=_in_every_language(node.at("statements")),
+        child_statements=_in_every_language(node.at("child_statements")) if for_children else {},
         health_data_condition=condition,
         validity_months=node.at("validity_months").number(least=1),
         rank=node.at("rank").number(least=0),

@@ -28,14 +28,21 @@ def install_library(*, clinic_id: UUID, actor: Actor, now: datetime) -> dict[str
             channels=purpose.channels,
             names=purpose.names,
             statements=purpose.statements,
+            child_statements=purpose.child_statements,
             health_data_condition=purpose.health_data_condition,
             validity_months=purpose.validity_months,
             rank=purpose.rank,
             actor=actor,
             now=now,
         )
-    texts = load_notice().filled(clinic=clinic.name, telephone=clinic.telephone, address=clinic.address)
-    publish_notice(clinic_id=clinic_id, texts=texts, actor=actor, now=now)
+    notice = load_notice()
+    publish_notice(
+        clinic_id=clinic_id,
+        texts=notice.filled(clinic=clinic.name, telephone=clinic.telephone, address=clinic.address),
+        child_texts=notice.filled_for_children(clinic=clinic.name, telephone=clinic.telephone),
+        actor=actor,
+        now=now,
+    )
     for template in [*load_templates().values(), *load_service_templates().values()]:
         publish_template(
             clinic_id=clinic_id,

@@ -41,7 +41,7 @@ from backend.patients.queries import (
     reveal_occasions,
     reveal_profiles,
 )
-from backend.policy.vocabulary import Channel, Language, Tone
+from backend.policy.vocabulary import CATEGORY_OF, Channel, Language, Tone
 from backend.preferences.queries import PreferenceRow, preferences_of
 
 
@@ -170,6 +170,7 @@ class _Words:
             html=held.rendered.html,
             sender_name=clinic.discreet_name,
             reference=str(message.id),
+            category=CATEGORY_OF[held.purpose.nature],
         )
         held.outbound = with_way_out(held.bare, _way_out(held))
 

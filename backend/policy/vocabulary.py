@@ -1,6 +1,8 @@
 """The words that every part of Accord shares. Codes are stored and sent as they are; sentences are made at the edge."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 
 class Channel(StrEnum):
@@ -36,6 +38,27 @@ class Nature(StrEnum):
     SATISFACTION = "satisfaction"
     MARKETING = "marketing"
     CLOSED_LIST = "closed_list"
+
+
+class Category(StrEnum):
+    """Under which heading a phone files a notification. Its owner may silence one there and keep the others.
+
+    `service`: what the patient asked for themselves, such as a code. It says no more than that: no purpose, no topic.
+    """
+
+    CARE = "care"
+    SATISFACTION = "satisfaction"
+    MARKETING = "marketing"
+    SERVICE = "service"
+
+
+CATEGORY_OF: Final[Mapping[Nature, Category]] = {
+    Nature.CARE: Category.CARE,
+    Nature.PREVENTION: Category.CARE,
+    Nature.SATISFACTION: Category.SATISFACTION,
+    Nature.MARKETING: Category.MARKETING,
+    Nature.CLOSED_LIST: Category.SERVICE,
+}
 
 
 class LegalBasis(StrEnum):

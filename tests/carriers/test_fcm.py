@@ -19,7 +19,7 @@ from backend.messaging.carriers.base import (
     Unknown,
 )
 from backend.messaging.carriers.fcm import FcmCarrier
-from backend.policy.vocabulary import Channel
+from backend.policy.vocabulary import Category, Channel
 from sandbox import Fault, Sandbox
 from tests.carriers.contract import GRACE, SHORT, TIMEOUT, CarrierContract
 from tests.carriers.servers import answering, free_port, http_answer, listening
@@ -67,10 +67,27 @@ class TestFcm(CarrierContract):
         assert received.payload["message"] == {
             "token": self.address.removeprefix("token:"),
             "notification": {"title": message.subject, "body": message.text},
-            "data": {"message_id": str(message.message_id)},
-            "android": {"notification": {"tag": str(message.message_id), "visibility": "PRIVATE"}},
-            "apns": {"headers": {"apns-collapse-id": str(message.message_id)}},
+            "data": {"message_id": str(message.message_id), "category": "care"},
+            "android": {
+                "notification": {"tag": str(message.message_id), "visibility": "PRIVATE", "channel_id": "care"}
+            },
+            "apns": {
+                "headers": {"apns-collapse-id": str(message.message_id)},
+                "payload": {"aps": {"category": "care", "thread-id": "care"}},
+            },
         }
+
+    @pytest.mark.parametrize("category", list(Category))
+    def test_the_phone_is_told_under_which_heading_to_file_it(
+        self, carrier: Carrier, sandbox: Sandbox, category: Category
+    ) -> None:
+        carrier.send(self.message(category=category), timeout=TIMEOUT)
+
+        (received,) = sandbox.received()
+        told = received.payload["message"]
+        assert told["android"]["notification"]["channel_id"] == category.value
+        assert told["apns"]["payload"]["aps"] == {"category": category.value, "thread-id": category.value}
+        assert told["data"]["category"] == category.value
 
     @pytest.mark.parametrize(
         ("to", "kind", "value"),

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar, Protocol
 from uuid import UUID
 
-from backend.policy.vocabulary import Channel, Language
+from backend.policy.vocabulary import Category, Channel, Language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class OutboundMessage:
     sender_name: str = ""
     reference: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    category: Category = Category.CARE
 
     def __repr__(self) -> str:
         return f"OutboundMessage(message_id={self.message_id}, channel={self.channel})"

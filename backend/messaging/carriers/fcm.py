@@ -82,6 +82,7 @@ class FcmCarrier:
                 title=message.subject,
                 text=message.text,
                 message_id=str(message.message_id),
+                category=message.category.value,
             )
         except UnicodeEncodeError:
             return PermanentFailure(FailureCode.CONTENT_REFUSED)

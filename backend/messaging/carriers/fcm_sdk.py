@@ -63,26 +63,31 @@ class Sdk:
         session.adapters.clear()
         session.mount("https://", _Adapter(endpoint, call=self.call))
 
-    def send(self, *, kind: str, device: str, title: str, text: str, message_id: str) -> object:
+    def send(self, *, kind: str, device: str, title: str, text: str, message_id: str, category: str) -> object:
         """Send one notification and return the name that FCM gave it."""
-        return messaging.send(
-            self._compose(kind=kind, device=device, title=title, text=text, message_id=message_id), app=self._app
+        message = self._compose(
+            kind=kind, device=device, title=title, text=text, message_id=message_id, category=category
         )
+        return messaging.send(message, app=self._app)
 
     def close(self) -> None:
         """Take leave of the SDK."""
         firebase_admin.delete_app(self._app)
 
-    def _compose(self, *, kind: str, device: str, title: str, text: str, message_id: str) -> Any:
+    def _compose(self, *, kind: str, device: str, title: str, text: str, message_id: str, category: str) -> Any:
         message = messaging.Message(
             notification=messaging.Notification(title=title or None, body=text),
-            data={"message_id": message_id},
+            data={"message_id": message_id, "category": category},
             android=messaging.AndroidConfig(
                 # The tag makes a repeat replace the first. A collapse key would do so on the way already, but a device
                 # has four of them, and the fifth message would push out the first.
-                notification=messaging.AndroidNotification(tag=message_id, visibility="private")
+                # A channel that the app has not made yet is replaced by the one of its manifest.
+                notification=messaging.AndroidNotification(tag=message_id, visibility="private", channel_id=category)
             ),
-            apns=messaging.APNSConfig(headers={"apns-collapse-id": message_id}),
+            apns=messaging.APNSConfig(
+                headers={"apns-collapse-id": message_id},
+                payload=messaging.APNSPayload(aps=messaging.Aps(category=category, thread_id=category)),
+            ),
         )
         # Set rather than passed: the constructor warns whenever it is given a token, and devices still have them.
         setattr(message, kind, device)

@@ -278,6 +278,17 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Seuls un nouvel accord du patient ou le délégué à la protection des données retirent une adresse de la liste.",
         "Only a new consent of the patient, or the data protection officer, takes an address off the list.",
     ),
+    "call_not_waiting": _both(
+        "Cet appel n’attend pas : quelqu’un d’autre l’a pris, il a été fait, ou ce n’est pas l’heure.",
+        "This call is not waiting: somebody else has it, it was made, or it is not due.",
+    ),
+    "call_not_taken": _both(
+        "Personne n’a cet appel en main, ou il a déjà été dit comment il s’est terminé.",
+        "Nobody has this call in hand, or it was said already how it ended.",
+    ),
+    "call_not_allowed": _both(
+        "Cet appel ne peut pas être passé, ou pas maintenant.", "This call may not be made, or not now."
+    ),
     "not_in_doubt": _both(
         "On sait déjà ce qu’est devenu ce message.", "It is known already what became of this message."
     ),

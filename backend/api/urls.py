@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from backend.api import (
+    calls,
     clinics,
     consent_export,
     consents,
@@ -201,6 +202,9 @@ urlpatterns: list[URLPattern] = [
     path(f"{CLINIC}/messages/<uuid:message_id>/why", messages.ClinicMessageWhy.as_view(), name="message-why"),
     path(f"{CLINIC}/messages/<uuid:message_id>/doubt", messages.ClinicMessageDoubt.as_view(), name="message-doubt"),
     path(f"{CLINIC}/statistics", messages.Statistics.as_view(), name="statistics"),
+    path(f"{CLINIC}/calls", calls.Calls.as_view(), name="calls"),
+    path(f"{CLINIC}/calls/<uuid:message_id>/take", calls.TakenCall.as_view(), name="call-take"),
+    path(f"{CLINIC}/calls/<uuid:message_id>/outcome", calls.EndedCall.as_view(), name="call-outcome"),
     path(f"{CLINIC}/stops", stops.ReceivedStops.as_view(), name="stops"),
     path(f"{CLINIC}/consents/export", consent_export.ConsentExport.as_view(), name="consents-export"),
     path(f"{CLINIC}/audit/entries", log.AuditEntries.as_view(), name="audit-entries"),

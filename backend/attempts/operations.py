@@ -147,6 +147,13 @@ def is_in_hand(*, patient_id: UUID, purpose: str, channel: Channel) -> bool:
     return Attempt.objects.filter(patient_id=patient_id, purpose=purpose, channel=channel, outcome=None).exists()
 
 
+def open_attempt_of(message_id: UUID) -> UUID | None:
+    """The attempt by which this message is being handed over right now, if any."""
+    rows = Attempt.objects.filter(message_id=message_id, outcome=None)
+    attempt_id: UUID | None = rows.values_list("id", flat=True).first()
+    return attempt_id
+
+
 def patients_in_hand(among: Iterable[UUID] | None = None) -> QuerySet[Attempt, UUID]:
     """The patients to whom something is being handed over right now."""
     rows = Attempt.objects.filter(outcome=None)

@@ -813,6 +813,23 @@ class Action(Enum):
         attempt=ID,
         reason=C,
     )
+    CALL_TAKEN = _spec(
+        "call.taken",
+        "message",
+        "Somebody of the staff took a call from the list; the number and the words are shown.",
+        "Une personne de l’établissement prend un appel de la liste ; le numéro et les mots lui sont montrés.",
+        message=ID,
+        attempt=ID,
+    )
+    CALL_ENDED = _spec(
+        "call.ended",
+        "message",
+        "It was said how a call ended ({outcome}).",
+        "Il a été dit comment un appel s’est terminé ({outcome}).",
+        message=ID,
+        attempt=ID,
+        outcome=C,
+    )
     MESSAGE_SOUGHT = _spec(
         "message.sought",
         "message",

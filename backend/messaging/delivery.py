@@ -40,6 +40,7 @@ from backend.messaging.digests import companions_of
 from backend.messaging.filling import fill
 from backend.messaging.gate import candidate_of, decide_all
 from backend.messaging.held import (
+    BY_HAND,
     SETTLING_SECONDS,
     Delivered,
     Held,
@@ -131,6 +132,7 @@ def _due_messages(*, now: datetime, limit: int) -> list[Message]:
     """
     messages = list(
         Message.objects.filter(state__in=[MessageState.PLANNED, MessageState.DEFERRED], due_at__lte=now)
+        .exclude(channel__in=BY_HAND)
         .exclude(patient_id__in=patients_in_hand())
         .defer("sent_text")
         .order_by("due_at", "id")

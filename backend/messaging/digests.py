@@ -13,7 +13,7 @@ from uuid import UUID
 
 from backend.messaging.carriers.base import OutboundMessage
 from backend.messaging.gate import GATHERED
-from backend.messaging.held import Held, said
+from backend.messaging.held import BY_HAND, Held, said
 from backend.messaging.links import Way
 from backend.messaging.models import Message
 from backend.messaging.ways_out import with_way_out
@@ -41,6 +41,7 @@ def companions_of(messages: Sequence[Message], patients: Iterable[UUID], *, now:
             state__in=[MessageState.PLANNED, MessageState.DEFERRED], due_at__lte=now, patient_id__in=wanting
         )
         .exclude(id__in=[message.id for message in messages])
+        .exclude(channel__in=BY_HAND)
         .defer("sent_text")
         .order_by("due_at", "id")
         .select_for_update(skip_locked=True, of=("self",))[:MOST_COMPANIONS]

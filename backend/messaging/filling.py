@@ -160,6 +160,7 @@ class _Words:
             large_print=preferences.large_print,
             gaps=_named(preferences) is not Named.IN_FULL,
         )
+        held.for_child = point.representative_id is not None
         held.bare = OutboundMessage(
             message_id=message.id,
             channel=held.channel,

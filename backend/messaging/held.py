@@ -28,6 +28,8 @@ from backend.policy.vocabulary import Channel, MessageState
 log = logging.getLogger("accord.delivery")
 
 SETTLING_SECONDS: Final = 0.5
+BY_HAND: Final = (Channel.LETTER, Channel.CALL)
+"""What people carry: no worker takes it up, staff do."""
 DATABASE_GONE: Final = (OperationalError, InterfaceError)
 
 
@@ -71,6 +73,7 @@ class Held:
     verdict: Verdict | None = None
     rendered: Rendered | None = None
     outbound: OutboundMessage | None = None
+    for_child: bool = False
     # The message before its way out was added: several that go together share one for each purpose.
     bare: OutboundMessage | None = None
     # What goes out in the same sending, behind this one; each ends as this one does.

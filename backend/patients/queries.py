@@ -131,6 +131,7 @@ KINDS_OF_CHANNEL: Final = {
     Channel.PUSH: ContactKind.PUSH,
     Channel.SMS: ContactKind.PHONE,
     Channel.EMAIL: ContactKind.EMAIL,
+    Channel.CALL: ContactKind.PHONE,
 }
 
 

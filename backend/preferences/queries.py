@@ -11,7 +11,7 @@ from backend.policy.contact import FrequencyCap, PreferenceFacts, QuietHours
 from backend.policy.vocabulary import Channel, Language, Tone
 from backend.preferences.models import Preferences, PreferenceVersion, Wishes
 
-DEFAULT_ORDER: Final = (Channel.PUSH, Channel.SMS, Channel.EMAIL, Channel.LETTER)
+DEFAULT_ORDER: Final = (Channel.PUSH, Channel.SMS, Channel.EMAIL, Channel.LETTER, Channel.CALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

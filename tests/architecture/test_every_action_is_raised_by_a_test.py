@@ -54,6 +54,7 @@ from backend.consent.operations import (
     withdraw_consent,
 )
 from backend.consent.queries import get_purpose
+from backend.messaging.calls import CallOutcome, end_call, take_call
 from backend.messaging.carriers.base import FailureCode, InDoubt, PermanentFailure
 from backend.messaging.delivery import deliver_due_messages
 from backend.messaging.doubts import look_into_doubts, settle_doubt
@@ -98,6 +99,7 @@ from tests.factories.log import actions_recorded
 from tests.factories.patients import PatientInTest, consent, correct_birth_date, make_appointment, make_patient
 from tests.factories.programmes import REMINDER, define_words, make_mistaken_purpose, run_programme, whole_notice
 from tests.factories.tampering import forge
+from tests.messaging.test_calls import VISIT, offer_by
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOMORROW = timedelta(days=1, hours=4)
@@ -355,6 +357,16 @@ def settle_a_doubt(stage):
     settle_doubt(clinic_id=stage.clinic.id, message_id=doubt.id, left=True, actor=stage.manager, now=stage.now)
 
 
+def call(stage):
+    offer_by((Channel.CALL,), stage.clinic, doctor=stage.manager, now=stage.now)
+    consent(stage.patient, purpose=VISIT, channels=[Channel.CALL], now=stage.now)
+    make_appointment(stage.patient, starts_at=stage.now + TOMORROW, now=stage.now)
+    plan_programmes(now=stage.now)
+    message = Message.objects.get(channel=Channel.CALL)
+    take_call(**stage.of_clinic, message_id=message.id)
+    end_call(**stage.of_clinic, message_id=message.id, outcome=CallOutcome.REACHED)
+
+
 def opt_out(stage):
     stage.remind(lambda _: PermanentFailure(FailureCode.RECIPIENT_OPTED_OUT))
     work_off_reports(now=stage.now)
@@ -489,6 +501,8 @@ PROVOKED = {
     Action.MESSAGE_HANDED_OVER: lambda stage: stage.remind(),
     Action.MESSAGE_FAILED: lambda stage: stage.remind(lambda _: PermanentFailure(FailureCode.ADDRESS_GONE)),
     Action.MESSAGE_IN_DOUBT: lambda stage: stage.remind(lambda _: InDoubt()),
+    Action.CALL_TAKEN: call,
+    Action.CALL_ENDED: call,
     Action.MESSAGE_SOUGHT: look_for,
     Action.MESSAGE_DOUBT_SETTLED: settle_a_doubt,
     Action.MESSAGE_REPORT_KEPT: opt_out,

@@ -269,6 +269,8 @@ ROWS: Final[Mapping[str, Mapped]] = {
     "log.read": Mapped(pattern=Pattern.OTHER, type=LOG_USED, action="R"),
     "log.restored": _lifecycle_event(RESTORE, "E"),
     "log.verified": _lifecycle_event(VERIFY, "E"),
+    "call.ended": _update("Communication", "message"),
+    "call.taken": _read("Communication", "message"),
     "message.cancelled": _update("Communication", "message"),
     "message.claimed": _read("Communication", "message"),
     "message.deferred": _decision(NOT_NOW),

@@ -42,6 +42,7 @@ class FailureCode(StrEnum):
     CARRIER_UNAVAILABLE = "carrier_unavailable"
     NOT_CONFIGURED = "not_configured"
     UNEXPECTED_ANSWER = "unexpected_answer"
+    NOT_REACHED = "not_reached"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from backend.attempts.models import Attempt
+from backend.audit.driver import POSTGRESQL, rows_of
 from backend.policy.vocabulary import Channel
 
 MARGIN_SECONDS: Final = 2.0
@@ -67,6 +68,23 @@ def database_now() -> datetime:
 def open_attempts(attempts: Sequence[NewAttempt], *, owner: UUID, lease: timedelta, now: datetime) -> None:
     """Say that these messages are being handed over. `now` is the time of the business; the lease is real time."""
     until = database_now() + lease
+    if connection.vendor == POSTGRESQL:
+        rows_of(
+            connection,
+            _OPEN,
+            [
+                [attempt.id for attempt in attempts],
+                [attempt.message_id for attempt in attempts],
+                [attempt.clinic_id for attempt in attempts],
+                [attempt.patient_id for attempt in attempts],
+                [attempt.purpose for attempt in attempts],
+                [attempt.channel.value for attempt in attempts],
+                owner,
+                now,
+                until,
+            ],
+        )
+        return
     Attempt.objects.bulk_create(
         Attempt(
             id=attempt.id,
@@ -83,20 +101,52 @@ def open_attempts(attempts: Sequence[NewAttempt], *, owner: UUID, lease: timedel
     )
 
 
+_OPEN: Final = """
+INSERT INTO attempts_attempt
+    (id, message_id, clinic_id, patient_id, purpose, channel, owner, claimed_at, lease_until)
+SELECT g.*, own.*
+FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[]) AS g,
+    (VALUES (%s::uuid, %s::timestamptz, %s::timestamptz)) AS own
+RETURNING 1
+"""
+
+
 def close_attempts(outcomes: Iterable[tuple[UUID, AttemptOutcome]], *, now: datetime) -> frozenset[UUID]:
     """Close attempts that are still open; the ids of those that were. An attempt that was taken away stays as it is."""
+    given = list(outcomes)
+    if connection.vendor == POSTGRESQL:
+        return frozenset(
+            row[0]
+            for row in rows_of(
+                connection,
+                _CLOSE,
+                [[one for one, _ in given], [outcome.value for _, outcome in given], now],
+            )
+        )
     closed: set[UUID] = set()
     by_outcome: dict[AttemptOutcome, list[UUID]] = {}
-    for attempt_id, outcome in outcomes:
+    for attempt_id, outcome in given:
         by_outcome.setdefault(outcome, []).append(attempt_id)
     for outcome, attempt_ids in by_outcome.items():
-        # In one order for everybody, so that two who close the same attempts wait for each other and not in a circle.
-        still_open = Attempt.objects.filter(id__in=attempt_ids, outcome=None).order_by("id").select_for_update()
+        # One writer at a time: between the two statements nobody else closes any.
+        still_open = Attempt.objects.filter(id__in=attempt_ids, outcome=None)
         ids = list(still_open.values_list("id", flat=True))
         if ids:
             Attempt.objects.filter(id__in=ids, outcome=None).update(outcome=outcome, closed_at=now)
             closed.update(ids)
     return frozenset(closed)
+
+
+# Locked in one order by everybody, so that two who close the same attempts wait for each other and not in a circle.
+_CLOSE: Final = """
+WITH given AS (SELECT * FROM unnest(%s::uuid[], %s::text[]) AS g(id, outcome)),
+still_open AS (
+    SELECT a.id, given.outcome FROM attempts_attempt a JOIN given ON given.id = a.id
+    WHERE a.outcome IS NULL ORDER BY a.id FOR UPDATE OF a
+)
+UPDATE attempts_attempt AS a SET outcome = still_open.outcome, closed_at = %s
+FROM still_open WHERE a.id = still_open.id AND a.outcome IS NULL RETURNING a.id
+"""
 
 
 def drain_attempts(

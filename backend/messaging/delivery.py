@@ -6,9 +6,11 @@ waits for it. No transaction is open while a carrier is called. docs/explanation
 
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import datetime, timedelta
+from threading import Event, Lock, Thread
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -259,35 +261,85 @@ def hand_over(
     """Call the carriers in parallel, no transaction open; settle what has ended at least every 50 ms."""
     if not ready:
         return
-    with ThreadPoolExecutor(max_workers=min(pace.parallel, len(ready)), thread_name_prefix="carrier") as pool:
-        running: dict[Future[Outcome | None], Held] = {
-            pool.submit(_call, held, carriers.get(held.channel), pace.call, deadline): held for held in ready
-        }
+    calls = _Calls(ready, carriers=carriers, timeout=pace.call, deadline=deadline, at_once=pace.parallel)
 
-        def settle_ended() -> None:
-            # Whatever ended meanwhile goes along: one transaction for several outcomes.
-            ended = {future: held for future, held in running.items() if future.done()}
-            settle(
-                [(held, _outcome_of(future)) for future, held in ended.items()],
-                carriers=carriers,
-                now=now,
-                actor=actor,
-                done=done,
-            )
-            for future in ended:
-                del running[future]
+    def settle_ended() -> None:
+        # Whatever ended meanwhile goes along: one transaction for several outcomes.
+        settle(calls.ended(), carriers=carriers, now=now, actor=actor, done=done)
 
-        try:
-            while running:
-                wait(running, timeout=FLUSH_SECONDS, return_when=FIRST_COMPLETED)
-                settle_ended()
-        except BaseException:
-            # Told to stop, or a transaction failed: begin no further call, but answer for those that have begun.
-            for future in running:
-                future.cancel()
-            wait(running)
+    calls.begin()
+    try:
+        while not calls.wait(FLUSH_SECONDS):
             settle_ended()
-            raise
+    except BaseException:
+        # Told to stop, or a transaction failed: begin no further call, but answer for those that have begun.
+        calls.stop()
+        settle_ended()
+        raise
+    settle_ended()
+
+
+class _Calls:
+    """The calls of one batch: so many at once, and what came of those that have ended."""
+
+    def __init__(
+        self,
+        ready: Sequence[Held],
+        *,
+        carriers: Mapping[Channel, Carrier],
+        timeout: float,
+        deadline: float,
+        at_once: int,
+    ) -> None:
+        self._waiting, self._ended = deque(ready), deque[tuple[Held, Outcome | None]]()
+        self._carriers, self._timeout, self._deadline = carriers, timeout, deadline
+        count = min(at_once, len(ready))
+        self._threads = [Thread(target=self._work, name=f"carrier-{n}", daemon=True) for n in range(count)]
+        self._working, self._lock, self._all_done = count, Lock(), Event()
+
+    def begin(self) -> None:
+        """Begin to call."""
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the last call, but no longer than this; whether it has ended."""
+        return self._all_done.wait(seconds)
+
+    def stop(self) -> None:
+        """Begin no further call, and wait for those that have begun. What was not begun is released."""
+        with suppress(IndexError):
+            while True:
+                self._ended.append((self._waiting.popleft(), None))
+        self._all_done.wait()
+
+    def ended(self) -> list[tuple[Held, Outcome | None]]:
+        """What has ended since this was asked for last."""
+        found: list[tuple[Held, Outcome | None]] = []
+        with suppress(IndexError):
+            while True:
+                found.append(self._ended.popleft())
+        return found
+
+    def _work(self) -> None:
+        try:
+            with suppress(IndexError):
+                while True:
+                    held = self._waiting.popleft()
+                    self._ended.append((held, self._outcome(held)))
+        finally:
+            with self._lock:
+                self._working -= 1
+                if not self._working:
+                    self._all_done.set()
+
+    def _outcome(self, held: Held) -> Outcome | None:
+        """How a call ended. One that broke off may have sent something."""
+        try:
+            return _call(held, self._carriers.get(held.channel), self._timeout, self._deadline)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the call had begun
+            log.error("a carrier broke off: %s", type(error).__name__)  # noqa: TRY400 - a traceback may hold personal data
+            return InDoubt()
 
 
 def _call(held: Held, carrier: Carrier | None, timeout: float, deadline: float) -> Outcome | None:
@@ -297,14 +349,3 @@ def _call(held: Held, carrier: Carrier | None, timeout: float, deadline: float) 
     if deadline - time.monotonic() < timeout + SETTLING_SECONDS:
         return None
     return carrier.send(held.outbound, timeout=timeout)
-
-
-def _outcome_of(future: Future[Outcome | None]) -> Outcome | None:
-    """How a call ended. One that was never begun is released; one that broke off may have sent something."""
-    if future.cancelled():
-        return None
-    error = future.exception()
-    if error is not None:
-        log.error("a carrier broke off: %s", type(error).__name__)
-        return InDoubt()
-    return future.result()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from backend.audit.actors import Actor
@@ -23,23 +24,24 @@ from backend.messaging.held import (
     one_by_one_if_need_be,
 )
 from backend.messaging.links import Way
+from backend.messaging.models import Message
 from backend.messaging.operations.checks import CHECK_STEP
 from backend.messaging.operations.confirming import link_in
 from backend.messaging.operations.leaving import make_links
 from backend.messaging.outcomes import settle
 from backend.messaging.queries import words_of
-from backend.messaging.rendering import TemplateRefused, Words, render
+from backend.messaging.rendering import TemplateRefused, Words, render, says_a_name
 from backend.messaging.values import Named, template_values
 from backend.messaging.ways_out import CARRY_ONE, with_way_out
 from backend.patients.queries import (
     ContactPointRow,
     OccasionWords,
-    PatientProfile,
+    PatientNames,
     contact_points_by_id,
     reveal_codes,
     reveal_contact_values,
+    reveal_names,
     reveal_occasions,
-    reveal_profiles,
 )
 from backend.policy.vocabulary import CATEGORY_OF, Channel, Language, Tone
 from backend.preferences.queries import PreferenceRow, preferences_of
@@ -93,8 +95,8 @@ def _filled(batch: Sequence[Held], *, entry: Entry, now: datetime, actor: Actor)
 class _Words:
     """Everything that is revealed for one batch, with a number of queries that does not depend on its size."""
 
-    variants: dict[UUID, dict[tuple[Channel, Language, Tone], Words]]
-    profiles: dict[UUID, PatientProfile]
+    variants: "Variants"
+    names: dict[UUID, PatientNames]
     addresses: dict[UUID, str]
     points: dict[UUID, ContactPointRow]
     occasions: dict[UUID, OccasionWords]
@@ -107,10 +109,12 @@ class _Words:
         messages = [held.message for held in batch]
         points = {message.contact_point_id for message in messages if message.contact_point_id is not None}
         patients = {message.patient_id for message in messages}
-        versions = {message.template_version_id for message in messages if message.template_version_id is not None}
+        variants = words_of({one.template_version_id for one in messages if one.template_version_id is not None})
+        named = {one.patient_id for one in messages if (words := _words_for(one, variants)) and says_a_name(words)}
         return cls(
-            variants=words_of(versions),
-            profiles=reveal_profiles(patients, entry=entry),
+            variants=variants,
+            # A name that the words do not say is not looked at.
+            names=reveal_names(named, entry=entry) if named else {},
             addresses=reveal_contact_values(points, entry=entry),
             points=contact_points_by_id(points),
             occasions=reveal_occasions(
@@ -130,17 +134,18 @@ class _Words:
 
     def fill(self, held: Held) -> None:
         message = held.message
-        own = self.variants.get(message.template_version_id, {}) if message.template_version_id else {}
-        words = own.get((held.channel, Language(message.language), Tone(message.tone)))
-        patient = self.profiles.get(message.patient_id)
+        words = _words_for(message, self.variants)
         point = self.points.get(message.contact_point_id) if message.contact_point_id else None
         address = self.addresses.get(point.id) if point is not None else None
-        if words is None or patient is None or point is None or not address:
+        if words is None or point is None or not address:
+            raise TemplateRefused
+        names = self.names.get(message.patient_id) or (None if says_a_name(words) else NOBODY)
+        if names is None:
             raise TemplateRefused
         preferences = self.preferences.get(message.patient_id) or PreferenceRow()
         clinic = self.clinics[message.clinic_id]
         values = template_values(
-            patient=patient,
+            patient=names,
             clinic=clinic,
             occasion=self.occasions.get(message.occasion_id) if message.occasion_id is not None else None,
             language=words.language,
@@ -174,6 +179,15 @@ class _Words:
             category=CATEGORY_OF[held.purpose.nature],
         )
         held.outbound = with_way_out(held.bare, _way_out(held))
+
+
+NOBODY: Final = PatientNames(family_name="", given_names=())
+Variants = dict[UUID, dict[tuple[Channel, Language, Tone], Words]]
+
+
+def _words_for(message: Message, variants: Variants) -> Words | None:
+    own = variants.get(message.template_version_id, {}) if message.template_version_id else {}
+    return own.get((Channel(message.channel), Language(message.language), Tone(message.tone)))
 
 
 def _named(preferences: PreferenceRow) -> Named:

@@ -149,7 +149,7 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         erased=None if patient is None else patient.is_erased,
         restricted=None if patient is None else patient.is_restricted or not patient.is_active,
         objections=None if patient is None else around.objections.get(candidate.patient_id, frozenset()),
-        consents=_consents(patient, around.consents.get(candidate.patient_id, ())),
+        consents=_consents(patient, _relevant(around.consents.get(candidate.patient_id, ()), candidate, purpose)),
         contact_point=ContactPointFacts(
             status=None if point is None else point.status_for(candidate.channel),
             suppressed=point is not None
@@ -167,6 +167,17 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         expires_at=candidate.expires_at,
         most_per_day=settings.ACCORD_MOST_PER_DAY,
         closed_days=closed_days(clinic, patient, time_zone=zone, now=now),
+    )
+
+
+def _relevant(
+    consents: Sequence[ConsentFact], candidate: Candidate, purpose: PurposeRow | None
+) -> tuple[ConsentFact, ...]:
+    """What was said of this purpose on this channel: nothing else can permit anything."""
+    return tuple(
+        one
+        for one in consents
+        if purpose is not None and one.channel is candidate.channel and one.purpose == purpose.slug
     )
 
 

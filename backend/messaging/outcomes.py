@@ -4,10 +4,10 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from backend.attempts.operations import (
     AttemptOutcome,
@@ -16,6 +16,7 @@ from backend.attempts.operations import (
 )
 from backend.audit.actions import Action
 from backend.audit.actors import Actor, system_actor
+from backend.audit.driver import update_rows
 from backend.audit.recording import Draft
 from backend.messaging.carriers.base import (
     Carrier,
@@ -129,8 +130,7 @@ def _store_all(judged: Sequence["_Judged"], *, now: datetime, actor: Actor, done
     with record_about_patients([one.draft for one in judged], by=actor, now=now, writes_sealed=True):
         ours = close_attempts(((one.held.attempt_id, one.attempt) for one in judged), now=now)
         stored = [one for one in judged if one.held.attempt_id in ours]
-        for one in stored:
-            _store(one, now=now)
+        _store(stored, now=now)
     done.counts.update(one.state for one in stored)
 
 
@@ -257,31 +257,51 @@ def _failure_draft(held: Held, carrier: str, code: str, *, final: bool) -> Draft
     )
 
 
-def _store(one: _Judged, *, now: datetime) -> None:
+def _store(stored: Sequence[_Judged], *, now: datetime) -> None:
+    """Write what became of each message. What was settled meanwhile stays as it is."""
+    ended = [one for one in stored if one.state is not MessageState.PLANNED]
+    again = [one for one in stored if one.state is MessageState.PLANNED]
+    update_rows(
+        connection,
+        Message,
+        columns=[*_TOLD, "settled_at", "ask_at", "sent_with", "sent_text"],
+        rows=(
+            (
+                *_told(one),
+                now,
+                now + FIRST_LOOK if one.state is MessageState.IN_DOUBT else None,
+                _sent_with(one),
+                None if one.sent_text is None else _SENT_TEXT.seal(one.held.message, one.sent_text),
+            )
+            for one in ended
+        ),
+        only_if=_IN_HAND,
+    )
+    update_rows(
+        connection,
+        Message,
+        columns=[*_TOLD, "due_at", "claimed_at"],
+        rows=((*_told(one), now + (one.retry_after or RELEASE_DELAY), None) for one in again),
+        only_if=_IN_HAND,
+    )
+
+
+_TOLD: Final = ("state", "verdict", "carrier", "carrier_reference", "failure", "tries")
+_SENT_TEXT: Final[Any] = Message._meta.get_field("sent_text")  # noqa: SLF001 - Django's public-by-convention name
+_IN_HAND: Final = f"t.state = '{MessageState.HANDING_OVER.value}'"
+
+
+def _told(one: _Judged) -> tuple[object, ...]:
     row = one.held.message
-    row.state = one.state
-    row.verdict = verdict_record(one.held)
-    row.carrier, row.carrier_reference, row.failure = one.carrier, one.reference, one.failure
-    columns = ["state", "verdict", "carrier", "carrier_reference", "failure"]
-    if one.state is MessageState.PLANNED:
-        row.due_at, row.claimed_at = now + (one.retry_after or RELEASE_DELAY), None
-        columns += ["due_at", "claimed_at"]
-    else:
-        row.settled_at = now
-        columns.append("settled_at")
-    if one.state is MessageState.IN_DOUBT:
-        row.ask_at = now + FIRST_LOOK
-        columns.append("ask_at")
-    if one.sent_with is not None and one.state in {MessageState.SENT, MessageState.IN_DOUBT}:
-        row.sent_with = one.sent_with
-        columns.append("sent_with")
-    if not one.counts_as_try:
-        row.tries = max(row.tries, 1) - 1
-        columns.append("tries")
-    if one.sent_text is not None:
-        row.sent_text = one.sent_text
-        columns.append("sent_text")
-    row.save(update_fields=columns)
+    tries = row.tries if one.counts_as_try else max(row.tries, 1) - 1
+    return (row.id, one.state, verdict_record(one.held), one.carrier, one.reference, one.failure, tries)
+
+
+def _sent_with(one: _Judged) -> UUID | None:
+    """The message with which this one left, or may have, where several went as one."""
+    left = one.sent_with is not None and one.state in {MessageState.SENT, MessageState.IN_DOUBT}
+    before: UUID | None = one.held.message.sent_with
+    return one.sent_with if left else before
 
 
 def reconcile_attempts(*, now: datetime, actor: Actor | None = None, limit: int = 500) -> int:

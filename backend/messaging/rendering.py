@@ -23,6 +23,7 @@ GAP_BEFORE_SIGN: Final = re.compile(r"[ \t]+(?=[,.](?:\s|$)|$)", re.MULTILINE)
 FONT: Final = "17px/1.5"
 LARGE_FONT: Final = "24px/1.6"
 REMEMBERED_TEMPLATES: Final = 4_000
+PATIENT: Final = "patient"
 # No filter that makes much out of little, or reads the clock: dates and times come written out.
 FILTERS: Final = frozenset(
     {
@@ -180,6 +181,19 @@ def names_used(source: str) -> list[tuple[str, int]]:
         for names in looked_at.globals.values()
         for name in names
     ]
+
+
+@lru_cache(maxsize=REMEMBERED_TEMPLATES)
+def says_a_name(words: Words) -> bool:
+    """Does any of these texts ask for the patient's name? One that can not be read is refused when it is filled."""
+    try:
+        return any(
+            name.partition(".")[0] == PATIENT
+            for source in (words.subject, words.body, words.discreet_subject, words.discreet_body)
+            for name, _place in names_used(source)
+        )
+    except TemplateRefused:
+        return True
 
 
 def as_html(text: str, *, language: Language, large_print: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -9,13 +10,17 @@ from babel.dates import format_date, format_time
 
 from backend.clinics.queries import ClinicFacts
 from backend.messaging.names import example_values
-from backend.patients.queries import OccasionWords, PatientProfile
+from backend.patients.queries import OccasionWords, PatientNames
 from backend.policy.vocabulary import Language
 
 LOCALE: Final = {Language.FRENCH: "fr_FR", Language.ENGLISH: "en_GB"}
 DAY_FORMAT: Final = {Language.FRENCH: "EEEE d MMMM", Language.ENGLISH: "EEEE d MMMM"}
 SHORT_DAY: Final = {Language.FRENCH: "dd/MM", Language.ENGLISH: "d MMM"}
 HOUR_FORMAT: Final = {Language.FRENCH: "H'h'mm", Language.ENGLISH: "H:mm"}
+
+
+# The appointments of one day are at the same few times. Times alone: whose they are is not remembered.
+REMEMBERED_MOMENTS: Final = 2_000
 
 
 class Named(Enum):
@@ -28,7 +33,7 @@ class Named(Enum):
 
 def template_values(
     *,
-    patient: PatientProfile,
+    patient: PatientNames,
     clinic: ClinicFacts,
     occasion: OccasionWords | None,
     language: Language,
@@ -62,6 +67,7 @@ def invented_values(language: Language) -> dict[str, Any]:
     return example_values(language)
 
 
+@lru_cache(maxsize=REMEMBERED_MOMENTS)
 def _moment(at: datetime, *, language: Language, time_zone: str) -> dict[str, str]:
     local = at.astimezone(ZoneInfo(time_zone))
     locale = LOCALE[language]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 from django.db.models import Max
@@ -27,7 +27,7 @@ from backend.policy.contact import EVERY_PURPOSE
 from backend.policy.holidays import HolidayRegion
 from backend.policy.vocabulary import Channel, ContactStatus, Language, RepresentationKind, RepresentationScope
 from backend.vault.blind import Indexed, blind_index
-from backend.vault.fields import Sealed, ValueShredded
+from backend.vault.fields import Sealed, SealedField, ValueShredded, reveal_column
 from backend.vault.keyring import Scope, keyring
 
 STANDS: Final = {
@@ -118,6 +118,14 @@ class PatientProfile:
         return f"PatientProfile(id={self.facts.id})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PatientNames:
+    """What a patient is called, revealed under an entry."""
+
+    family_name: str
+    given_names: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingCode:
     """A contact point whose owner waits for a one-time code."""
@@ -173,7 +181,7 @@ def lock_patients(patient_ids: Iterable[UUID]) -> frozenset[UUID]:
 
 def patients_by_id(patient_ids: Iterable[UUID]) -> dict[UUID, PatientFacts]:
     """Many patients, with a number of queries that does not depend on how many. Without a key means erased."""
-    rows = list(Patient.objects.filter(id__in=set(patient_ids)).defer(*SEALED_OF_PATIENT))
+    rows = list(Patient.objects.filter(id__in=set(patient_ids)).only(*OF_FACTS))
     of_clinic: defaultdict[UUID, set[UUID]] = defaultdict(set)
     for row in rows:
         of_clinic[row.clinic_id].add(row.id)
@@ -254,6 +262,24 @@ def reveal_profiles(patient_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID, 
     return _readable(rows, _profile, entry)
 
 
+def reveal_names(patient_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID, PatientNames]:
+    """Names alone, under an entry that covers these patients. Shredded patients are left out."""
+    rows = list(
+        Patient.objects.filter(id__in=set(patient_ids), erased_at=None).values_list(
+            "id", "clinic_id", "family_name", "given_names"
+        )
+    )
+    family = reveal_column(_FAMILY_NAME, [(one, clinic, one, name) for one, clinic, name, _ in rows], entry)
+    given = reveal_column(_GIVEN_NAMES, [(one, clinic, one, names) for one, clinic, _, names in rows], entry)
+    return {
+        one: PatientNames(
+            family_name=str(family.get(one, "")), given_names=tuple(map(str, cast("list[str]", given.get(one, []))))
+        )
+        for one, _, name, names in rows
+        if (name is None or one in family) and (names is None or one in given)
+    }
+
+
 def reveal_identifiers(patient_ids: Iterable[UUID], *, system: str, entry: Entry) -> dict[UUID, str]:
     """How one other system names these patients; of several names the one that came first."""
     rows = list(PatientIdentifier.objects.filter(patient_id__in=set(patient_ids), system=system).order_by("-id"))
@@ -275,7 +301,7 @@ def contact_points_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[ContactPoi
 
 def contact_points_by_id(contact_point_ids: Iterable[UUID]) -> dict[UUID, ContactPointRow]:
     """Contact points that have not ended, with one query."""
-    rows = ContactPoint.objects.filter(id__in=set(contact_point_ids), ended_at=None).defer("value")
+    rows = ContactPoint.objects.filter(id__in=set(contact_point_ids), ended_at=None).only(*OF_CONTACT_POINT)
     return {row.id: _contact_point(row) for row in rows}
 
 
@@ -296,9 +322,9 @@ def best_contact_point(
 
 def reveal_contact_values(contact_point_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID, str]:
     """Numbers, addresses and device tokens, under an entry that covers whose they are. Shredded ones are left out."""
-    rows = list(ContactPoint.objects.filter(id__in=set(contact_point_ids)))
-    _prefetch_keys(rows, ("value",))
-    return _readable(rows, _value, entry)
+    rows = ContactPoint.objects.filter(id__in=set(contact_point_ids))
+    sealed = list(rows.values_list("id", "clinic_id", "patient_id", "value"))
+    return {one: str(value) for one, value in reveal_column(_CONTACT_VALUE, sealed, entry).items()}
 
 
 def codes_waiting(*, now: datetime, limit: int) -> list[WaitingCode]:
@@ -337,7 +363,7 @@ def shared_indexes(*, clinic_id: UUID, patient_id: UUID) -> frozenset[UUID]:
 
 def occasions_by_id(occasion_ids: Iterable[UUID]) -> dict[UUID, OccasionRow]:
     """Many occasions with one query."""
-    return {row.id: _occasion(row) for row in Occasion.objects.filter(id__in=set(occasion_ids)).defer("details")}
+    return {row.id: _occasion(row) for row in Occasion.objects.filter(id__in=set(occasion_ids)).only(*OF_OCCASION)}
 
 
 def occasions_between(*, clinic_id: UUID, kind: str, topic: str, since: datetime, until: datetime) -> list[OccasionRow]:
@@ -363,9 +389,17 @@ def latest_occasions(*, patient_ids: Iterable[UUID], kind: str, topic: str) -> d
 
 def reveal_occasions(occasion_ids: Iterable[UUID], *, entry: Entry) -> dict[UUID, OccasionWords]:
     """Places and practitioners, under an entry that covers whose they are. Shredded ones are left out."""
-    rows = list(Occasion.objects.filter(id__in=set(occasion_ids)))
-    _prefetch_keys(rows, ("details",))
-    return _readable(rows, _words, entry)
+    rows = list(
+        Occasion.objects.filter(id__in=set(occasion_ids)).values_list(
+            "id", "clinic_id", "patient_id", "details", "starts_at"
+        )
+    )
+    told = reveal_column(_OCCASION_DETAILS, [row[:4] for row in rows], entry)
+    return {
+        one: _words(cast("dict[str, str]", told.get(one, {})), starts_at=starts_at)
+        for one, _clinic, _patient, details, starts_at in rows
+        if details is None or one in told
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -442,13 +476,36 @@ def representatives_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:
     return found
 
 
+# What is read of a row, where many are: nothing is decoded that nobody asks for.
+OF_FACTS: Final = (
+    "id",
+    "clinic_id",
+    "is_deceased",
+    "erased_at",
+    "restricted_at",
+    "is_active",
+    "language",
+    "holiday_region",
+)
+OF_CONTACT_POINT: Final = (
+    "id",
+    "patient_id",
+    "kind",
+    "status",
+    "reason",
+    "how",
+    "takes_sms",
+    "rank",
+    "representative_id",
+)
+OF_OCCASION: Final = ("id", "clinic_id", "patient_id", "kind", "topic", "status", "starts_at")
 SEALED_OF_PATIENT: Final = ("family_name", "given_names", "birth_date", "address")
 
 
 SEALED_OF_REPRESENTATIVE: Final = ("family_name", "given_names", "proof")
 
 
-Row = TypeVar("Row", Patient, ContactPoint, PatientIdentifier, Occasion)
+Row = TypeVar("Row", Patient, PatientIdentifier)
 Told = TypeVar("Told")
 
 
@@ -461,15 +518,20 @@ def _readable(rows: Iterable[Row], read: Callable[[Row, Entry], Told], entry: En
     return told
 
 
-def _value(row: ContactPoint | PatientIdentifier, entry: Entry) -> str:
+def _value(row: PatientIdentifier, entry: Entry) -> str:
     return _text(row.value, entry)
 
 
-def _words(row: Occasion, entry: Entry) -> OccasionWords:
-    details = row.details.reveal_data(entry) if row.details is not None else {}
+def _words(details: dict[str, str], *, starts_at: datetime | None) -> OccasionWords:
     return OccasionWords(
-        starts_at=row.starts_at, place=details.get("place", ""), practitioner=details.get("practitioner", "")
+        starts_at=starts_at, place=details.get("place", ""), practitioner=details.get("practitioner", "")
     )
+
+
+_FAMILY_NAME: Final[SealedField] = Patient._meta.get_field("family_name")  # noqa: SLF001 - Django's public-by-convention name
+_GIVEN_NAMES: Final[SealedField] = Patient._meta.get_field("given_names")  # noqa: SLF001 - as above
+_CONTACT_VALUE: Final[SealedField] = ContactPoint._meta.get_field("value")  # noqa: SLF001 - as above
+_OCCASION_DETAILS: Final[SealedField] = Occasion._meta.get_field("details")  # noqa: SLF001 - as above
 
 
 def _facts(row: Patient, *, is_readable: bool = True) -> PatientFacts:

@@ -5,6 +5,8 @@ authenticated, so a value that is moved elsewhere can not be opened there.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, cast, overload
 from uuid import UUID
 
@@ -30,6 +32,7 @@ SHORTEST: Final = BODY + NONCE_BYTES + TAG_BYTES
 LOOKUPS: Final = frozenset({"isnull", "exact", "in"})
 
 Json = str | int | bool | list["Json"] | dict[str, "Json"] | None
+Revealed = dict[UUID, Json]
 
 
 class NotRecorded(Exception):
@@ -259,25 +262,64 @@ class SealedField(_Binary):
         raise TypeError("Sealed values are not serialised.")
 
 
+def reveal_column(field: SealedField, rows: Sequence[tuple[UUID, UUID, UUID, Blob | None]], entry: Looking) -> Revealed:
+    """One sealed column of many rows, by their ids: each row is its id, clinic, patient and value.
+
+    The keys come with one query. Rows without a value, and those whose key was destroyed, are left out. Raises
+    NotRecorded, Tampered, KeyUnavailable.
+    """
+    table, column, ring = field.model._meta.db_table, str(field.column), keyring()  # noqa: SLF001 - Django's public-by-convention name
+    ring.prefetch({blob.key_id for _row, _clinic, _subject, blob in rows if blob is not None})
+    told: Revealed = {}
+    for row_id, clinic_id, subject_id, blob in rows:
+        if blob is None:
+            continue
+        if not entry.covers(clinic_id=clinic_id, subject_id=subject_id):
+            raise NotRecorded
+        with suppress(KeyDestroyed):
+            told[row_id] = _opened_at(_Place(table, column, row_id, clinic_id, subject_id), blob)
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a value stands, and whose it is."""
+
+    table: str
+    column: str
+    row_id: UUID
+    clinic_id: UUID
+    subject_id: UUID | None
+
+    def binding(self, key_id: UUID) -> bytes:
+        return field_binding(
+            table=self.table, column=self.column, row=self.row_id.bytes, clinic_id=self.clinic_id, key_id=key_id
+        )
+
+
+def _place_of(row: SealingRow, column: str) -> _Place:
+    table = row._meta.db_table  # noqa: SLF001 - Django's public-by-convention name
+    return _Place(table, column, UUID(str(row.pk)), row.clinic_id, row.sealing_subject)
+
+
 def _opened(row: SealingRow, column: str, blob: Blob) -> Json:
+    """Decrypt a value of a row. Raises Tampered, KeyUnavailable, KeyDestroyed."""
+    return _opened_at(_place_of(row, column), blob)
+
+
+def _opened_at(place: _Place, blob: Blob) -> Json:
     """Decrypt a value for its place. Raises Tampered, KeyUnavailable, KeyDestroyed."""
     if len(blob) < SHORTEST or blob[0] != SUITE_AES_256_GCM:
         raise Tampered
     key = keyring().by_id(blob.key_id)
     # Whose it is does not depend on what the row says by now: given to another patient, it would open under the
     # entry of that one.
-    if (key.clinic_id, key.subject_id) != (row.clinic_id, row.sealing_subject):
+    if (key.clinic_id, key.subject_id) != (place.clinic_id, place.subject_id):
         raise Tampered
-    plain = decrypt(key.cipher, blob=bytes(blob[BODY:]), bound=_binding(row, column, key.key_id))
+    plain = decrypt(key.cipher, blob=bytes(blob[BODY:]), bound=place.binding(key.key_id))
     opened: Json = orjson.loads(plain)
     return opened
 
 
 def _binding(row: SealingRow, column: str, key_id: UUID) -> bytes:
-    return field_binding(
-        table=row._meta.db_table,  # noqa: SLF001 - Django's public-by-convention name
-        column=column,
-        row=UUID(str(row.pk)).bytes,
-        clinic_id=row.clinic_id,
-        key_id=key_id,
-    )
+    return _place_of(row, column).binding(key_id)

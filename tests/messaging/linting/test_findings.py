@@ -8,10 +8,9 @@ from backend.messaging.linting.findings import Said
 from backend.messaging.linting.reading import ease, longest_sentence
 from backend.messaging.names import NAMES, example_values, longest_values
 from backend.messaging.values import template_values
-from backend.patients.queries import OccasionWords, PatientProfile, patients_by_id
+from backend.patients.queries import OccasionWords, PatientNames
 from backend.policy.vocabulary import Channel, Language, Nature, Tone
 from backend.programmes.library.catalogue import load_purposes, load_service_templates, load_templates
-from tests.factories.patients import make_patient
 from tests.messaging.linting.texts import BAD, EN, FR, HARMLESS, INFORMAL, around, email, push, sms
 
 PURPOSES = {one.slug: one for one in load_purposes()}
@@ -173,15 +172,8 @@ def test_a_sentence_ends_where_a_reader_stops():
 
 @pytest.mark.parametrize("language", list(Language))
 def test_the_list_of_names_is_what_is_filled_in(language, northgate, now):
-    patient = make_patient(northgate.id, now=now)
     values = template_values(
-        patient=PatientProfile(
-            facts=patients_by_id([patient.id])[patient.id],
-            given_names=("Ada",),
-            family_name="B",
-            birth_date=None,
-            address={},
-        ),
+        patient=PatientNames(given_names=("Ada",), family_name="B"),
         clinic=get_clinic(northgate.id),
         occasion=OccasionWords(starts_at=now, place="", practitioner=""),
         language=language,

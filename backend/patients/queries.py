@@ -181,7 +181,7 @@ def lock_patients(patient_ids: Iterable[UUID]) -> frozenset[UUID]:
 
 def patients_by_id(patient_ids: Iterable[UUID]) -> dict[UUID, PatientFacts]:
     """Many patients, with a number of queries that does not depend on how many. Without a key means erased."""
-    rows = list(Patient.objects.filter(id__in=set(patient_ids)).only(*OF_FACTS))
+    rows = list(Patient.objects.filter(id__in=set(patient_ids)).defer(*UNREAD_OF_PATIENT))
     of_clinic: defaultdict[UUID, set[UUID]] = defaultdict(set)
     for row in rows:
         of_clinic[row.clinic_id].add(row.id)
@@ -301,7 +301,7 @@ def contact_points_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[ContactPoi
 
 def contact_points_by_id(contact_point_ids: Iterable[UUID]) -> dict[UUID, ContactPointRow]:
     """Contact points that have not ended, with one query."""
-    rows = ContactPoint.objects.filter(id__in=set(contact_point_ids), ended_at=None).only(*OF_CONTACT_POINT)
+    rows = ContactPoint.objects.filter(id__in=set(contact_point_ids), ended_at=None).defer(*UNREAD_OF_CONTACT_POINT)
     return {row.id: _contact_point(row) for row in rows}
 
 
@@ -363,7 +363,9 @@ def shared_indexes(*, clinic_id: UUID, patient_id: UUID) -> frozenset[UUID]:
 
 def occasions_by_id(occasion_ids: Iterable[UUID]) -> dict[UUID, OccasionRow]:
     """Many occasions with one query."""
-    return {row.id: _occasion(row) for row in Occasion.objects.filter(id__in=set(occasion_ids)).only(*OF_OCCASION)}
+    return {
+        row.id: _occasion(row) for row in Occasion.objects.filter(id__in=set(occasion_ids)).defer(*UNREAD_OF_OCCASION)
+    }
 
 
 def occasions_between(*, clinic_id: UUID, kind: str, topic: str, since: datetime, until: datetime) -> list[OccasionRow]:
@@ -476,30 +478,13 @@ def representatives_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:
     return found
 
 
-# What is read of a row, where many are: nothing is decoded that nobody asks for.
-OF_FACTS: Final = (
-    "id",
-    "clinic_id",
-    "is_deceased",
-    "erased_at",
-    "restricted_at",
-    "is_active",
-    "language",
-    "holiday_region",
-)
-OF_CONTACT_POINT: Final = (
-    "id",
-    "patient_id",
-    "kind",
-    "status",
-    "reason",
-    "how",
-    "takes_sms",
-    "rank",
-    "representative_id",
-)
-OF_OCCASION: Final = ("id", "clinic_id", "patient_id", "kind", "topic", "status", "starts_at")
 SEALED_OF_PATIENT: Final = ("family_name", "given_names", "birth_date", "address")
+
+
+# What is left out besides, where many rows are read: nothing is decoded that nobody asks for.
+UNREAD_OF_PATIENT: Final = (*SEALED_OF_PATIENT, "family_name_index", "source_digest", "created_at", "updated_at")
+UNREAD_OF_CONTACT_POINT: Final = ("value", "value_index", "code", "code_digest", "created_at")
+UNREAD_OF_OCCASION: Final = ("details", "source_index", "source_digest", "ends_at", "created_at", "updated_at")
 
 
 SEALED_OF_REPRESENTATIVE: Final = ("family_name", "given_names", "proof")

@@ -132,6 +132,14 @@ ACCORD_EMAIL_URL = env.url(
     meaning="The SMTP server: smtp://user:secret@host:587?tls=starttls (tls: none, starttls, implicit).",
 )
 ACCORD_EMAIL_FROM = env.text("EMAIL_FROM", default="no-reply@accord.example", meaning="The sender address of e-mails.")
+ACCORD_EMAIL_BOUNCES = env.text(
+    "EMAIL_BOUNCES",
+    meaning="A mailbox of its own, with `+` addresses, that undelivered e-mail comes back to. Unset: EMAIL_FROM.",
+)
+ACCORD_EMAIL_BOUNCE_FOLDER = env.text(
+    "EMAIL_BOUNCE_FOLDER",
+    meaning="The Maildir of that mailbox, read once a minute. Unset: see `manage.py read_bounce`.",
+)
 ACCORD_TWILIO_API_URL = env.url(
     "TWILIO_API_URL",
     default="https://api.twilio.com",
@@ -203,6 +211,12 @@ CELERY_BEAT_SCHEDULE = {
         ("anchor", "backend.audit.tasks.anchor_audit_log", 3600),
     )
 }
+if ACCORD_EMAIL_BOUNCE_FOLDER:
+    CELERY_BEAT_SCHEDULE["bounces"] = {
+        "task": "backend.messaging.tasks.read_bounce_folder",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    }
 # At night, on the clinic's side of the world: it reads the whole log.
 CELERY_BEAT_SCHEDULE["check"] = {
     "task": "backend.audit.tasks.check_audit_log",

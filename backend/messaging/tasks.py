@@ -1,13 +1,14 @@
 """Ticks of messaging: read the clock, make one call."""
 
+from pathlib import Path
 from typing import Any
 
 from celery import shared_task
 from django.conf import settings
 
 from backend import clock
-from backend.messaging import delivery, doubts, operations, outcomes, reports
-from backend.messaging.configured import configured_carriers
+from backend.messaging import delivery, doubts, operations, outcomes, reports, returned_mail
+from backend.messaging.configured import bounce_key, configured_carriers
 from backend.messaging.held import Pace
 
 MOST_PER_TICK = 5_000
@@ -37,3 +38,9 @@ def reconcile_attempts(**_later: Any) -> None:
 def plan_checks(**_later: Any) -> None:
     """Make messages of the one-time codes that were asked for."""
     operations.plan_checks(now=clock.now())
+
+
+@shared_task(name="backend.messaging.tasks.read_bounce_folder")
+def read_bounce_folder(**_later: Any) -> None:
+    """Act upon the e-mail that came back."""
+    returned_mail.read_folder(Path(settings.ACCORD_EMAIL_BOUNCE_FOLDER), key=bounce_key(), now=clock.now())

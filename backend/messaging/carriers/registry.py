@@ -16,13 +16,16 @@ class CarrierSettings:
     """Every setting a carrier has, under the name of its environment variable without the prefix, in lower case.
 
     An empty setting is one that was not made. `twilio_hook_key` is the secret part of the address that Twilio reports
-    to; without it, or without `public_url`, no reports are asked for.
+    to; without it, or without `public_url`, no reports are asked for. `email_bounce_key` signs what comes back to
+    `email_bounces`.
     """
 
     public_url: str = ""
     email_url: str = field(default="", repr=False)
     email_sender: str = ""
     email_domain: str = ""
+    email_bounces: str = ""
+    email_bounce_key: str = field(default="", repr=False)
     twilio_api_url: str = "https://api.twilio.com"
     twilio_account_sid: str = ""
     twilio_auth_token: str = field(default="", repr=False)
@@ -42,7 +45,13 @@ def build_carriers(settings: CarrierSettings) -> Mapping[Channel, Carrier]:
     if settings.email_url:
         _require(settings, "email_url", "email_sender")
         domain = settings.email_domain or settings.email_sender.rpartition("@")[2].rstrip("> ")
-        built[Channel.EMAIL] = SmtpCarrier(url=settings.email_url, sender=settings.email_sender, domain=domain)
+        built[Channel.EMAIL] = SmtpCarrier(
+            url=settings.email_url,
+            sender=settings.email_sender,
+            domain=domain,
+            bounces=settings.email_bounces,
+            bounce_key=settings.email_bounce_key,
+        )
     if settings.twilio_account_sid:
         _require(settings, "twilio_account_sid", "twilio_auth_token", "twilio_from", "twilio_api_url")
         built[Channel.SMS] = TwilioCarrier(

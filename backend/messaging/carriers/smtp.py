@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import ClassVar, Final, Literal, NoReturn, get_args
@@ -28,6 +28,7 @@ from backend.messaging.carriers.base import (
     TemporaryFailure,
     Unknown,
 )
+from backend.messaging.carriers.returned import HEADER, envelope_sender, read_bounce_address, token_of
 from backend.messaging.carriers.wire import Deadline, DeadlineSocket, Pool, connect
 from backend.policy.vocabulary import Channel
 
@@ -110,9 +111,12 @@ class SmtpCarrier:
     channel: ClassVar[Channel] = Channel.EMAIL
     can_find: ClassVar[bool] = False
 
-    def __init__(self, *, url: str, sender: str, domain: str) -> None:
+    def __init__(self, *, url: str, sender: str, domain: str, bounces: str = "", bounce_key: str = "") -> None:
         self._server = SmtpServer.read(url)
         self._sender_name, self._sender_address = mime.read_sender(sender)
+        self._bounces, self._bounce_key = read_bounce_address(bounces), bounce_key.encode()
+        if self._bounces and not self._bounce_key:
+            raise ValueError("What comes back is believed by a key only: an address for bounces needs one.")
         if not _HOST_NAME.fullmatch(domain):
             raise ValueError("The domain of the Message-ID is a host name.")
         self._domain = domain
@@ -134,7 +138,7 @@ class SmtpCarrier:
             return PermanentFailure(FailureCode.CONTENT_REFUSED)
         reference = mime.message_id_header(message.message_id, domain=self._domain)
         try:
-            return self._deliver(to, body, reference=reference, deadline=deadline)
+            return self._deliver(to, body, sender=self._returns_to(message), reference=reference, deadline=deadline)
         except _Refused as refusal:
             return refusal.outcome
         except OSError:  # smtplib's own exceptions are OSErrors too.
@@ -156,7 +160,16 @@ class SmtpCarrier:
         """Take leave of the server on every idle connection."""
         self._pool.close()
 
+    def _returns_to(self, message: OutboundMessage) -> str:
+        """The envelope's sender: the address of this installation, or one by which a bounce names its message."""
+        if not self._bounces:
+            return self._sender_address
+        return envelope_sender(self._bounces, message.message_id, key=self._bounce_key)
+
     def _write(self, message: OutboundMessage, *, to: str) -> bytes:
+        if self._bounces:
+            named = {**message.headers, HEADER: token_of(message.message_id, key=self._bounce_key)}
+            message = replace(message, headers=named)
         date = format_datetime(datetime.fromtimestamp(time.time(), UTC))
         return mime.write(
             message,
@@ -167,19 +180,19 @@ class SmtpCarrier:
             date=date,
         )
 
-    def _deliver(self, to: str, body: bytes, *, reference: str, deadline: Deadline) -> Outcome:
+    def _deliver(self, to: str, body: bytes, *, sender: str, reference: str, deadline: Deadline) -> Outcome:
         session = self._pool.take()
         if session is not None:
             session.wire.renew(deadline)
             try:
-                self._ask(session, to=to, size=len(body))
+                self._ask(session, sender=sender, to=to, size=len(body))
             except (_Gone, OSError):
                 session.drop()
                 session = None
         if session is None:
             session = self._open(deadline)
             try:
-                self._ask(session, to=to, size=len(body))
+                self._ask(session, sender=sender, to=to, size=len(body))
             except (_Gone, OSError):
                 session.drop()
                 return TemporaryFailure(FailureCode.CARRIER_UNAVAILABLE)
@@ -198,13 +211,13 @@ class SmtpCarrier:
     def _context(self) -> ssl.SSLContext:
         return ssl.create_default_context()
 
-    def _ask(self, session: "_Session", *, to: str, size: int) -> None:
+    def _ask(self, session: "_Session", *, sender: str, to: str, size: int) -> None:
         """Ask to send one message to one address, up to the server's go-ahead for its text.
 
         Where the server allows it, the three commands travel together (RFC 2920). Raises _Refused when the server says
         no, _Gone when it takes its leave; the session is then back in the pool, or closed.
         """
-        commands = self._commands(session, to=to, size=size)
+        commands = self._commands(session, sender=sender, to=to, size=size)
         together = session.has_extn("pipelining")
         if together:
             session.send("\r\n".join([*commands.values(), ""]))
@@ -227,7 +240,7 @@ class SmtpCarrier:
             self._reset(session)
             raise _Refused(refused)
 
-    def _commands(self, session: "_Session", *, to: str, size: int) -> Mapping["_Step", str]:
+    def _commands(self, session: "_Session", *, sender: str, to: str, size: int) -> Mapping["_Step", str]:
         options = [f"size={size}"] if session.has_extn("size") else []
         if not to.isascii():
             if not session.has_extn("smtputf8"):
@@ -236,7 +249,7 @@ class SmtpCarrier:
             options.append("SMTPUTF8")
         session.command_encoding = "ascii" if to.isascii() else "utf-8"
         return {
-            "MAIL": " ".join([f"MAIL FROM:<{self._sender_address}>", *options]),
+            "MAIL": " ".join([f"MAIL FROM:<{sender}>", *options]),
             "RCPT": f"RCPT TO:<{to}>",
             "DATA": "DATA",
         }

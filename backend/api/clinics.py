@@ -7,11 +7,11 @@ from rest_framework.response import Response
 
 from backend import clock
 from backend.api.endpoints import ClinicEndpoint
-from backend.api.fields import Input, Line, Output, choice_of
+from backend.api.fields import Input, Line, Output, YesNo, choice_of
 from backend.api.me import ClinicOutput
 from backend.api.pages import refuse_unknown
 from backend.api.permissions import DpoOnly, StaffWritesDpoReads
-from backend.consent.operations import note_impact_assessment
+from backend.consent.operations import note_impact_assessment, remind_of_renewal
 from backend.consent.queries import purposes_of
 from backend.policy.vocabulary import Channel, Nature
 
@@ -26,9 +26,18 @@ class PurposeOutput(Output):
     channels = serializers.ListField(child=choice_of(Channel))
     requires_consent = serializers.BooleanField()
     validity_months = serializers.IntegerField()
+    renewal_reminders = serializers.BooleanField(
+        help_text="Does a message say, once, that a yes to this ends soon? Off until the officer switched it on."
+    )
     impact_assessment = serializers.CharField(
         help_text="Where the impact assessment is, or why none is needed; empty until the officer said."
     )
+
+
+class RenewalRemindersInput(Input):
+    """Whether a message says, once, that a yes ends soon."""
+
+    reminds = YesNo()
 
 
 class AssessmentInput(Input):
@@ -73,6 +82,26 @@ class PurposeAssessment(ClinicEndpoint):
             clinic_id=self.clinic.id,
             purpose=purpose,
             reference=asked["reference"],
+            actor=self.actor,
+            now=clock.now(),
+        )
+        return Response(status=204)
+
+
+class PurposeRenewalReminders(ClinicEndpoint):
+    """The officer's word on reminders to renew."""
+
+    permission_classes = [DpoOnly]
+    tag = "clinic"
+
+    @extend_schema(request=RenewalRemindersInput, responses={204: None})
+    def post(self, request: Request, purpose: str, **_path: object) -> Response:
+        """Switch on or off that a message says, once, that a yes ends soon. It needs that very yes."""
+        asked = RenewalRemindersInput.read(request)
+        remind_of_renewal(
+            clinic_id=self.clinic.id,
+            purpose=purpose,
+            reminds=asked["reminds"],
             actor=self.actor,
             now=clock.now(),
         )

@@ -15,7 +15,7 @@ from backend.api.sentences import CHANNELS, DECISIONS, METHODS, reason_sentence,
 from backend.clinics.queries import ClinicFacts
 from backend.consent.queries import EventRow, PurposeRow, events_by_id, get_purpose, states_of
 from backend.errors import NotFound
-from backend.messaging.queries import MessageRow
+from backend.messaging.queries import RENEW_STEP, MessageRow
 from backend.policy.contact import Remedy, Verdict
 from backend.policy.vocabulary import (
     Channel,
@@ -367,7 +367,13 @@ def _sentences(
         if french
         else f"The programme “{named}” (step {message.step}) planned this message for {when}, by {channel}."
     )
-    if not message.programme:
+    if message.step == RENEW_STEP:
+        origin = (
+            f"Ce message, prévu pour le {when}, par {channel}, dit qu’un accord prend bientôt fin."
+            if french
+            else f"This message, planned for {when}, by {channel}, says that a consent ends soon."
+        )
+    elif not message.programme:
         origin = (
             f"Ce message a été demandé pour le {when}, par {channel} ; il n’appartient à aucun programme."
             if french

@@ -99,6 +99,11 @@ urlpatterns: list[URLPattern] = [
     ),
     path(CLINIC, clinics.Clinic.as_view(), name="clinic"),
     path(f"{CLINIC}/purposes/<slug:purpose>/assess", clinics.PurposeAssessment.as_view(), name="purpose-assess"),
+    path(
+        f"{CLINIC}/purposes/<slug:purpose>/renewal-reminders",
+        clinics.PurposeRenewalReminders.as_view(),
+        name="purpose-renewal-reminders",
+    ),
     path(f"{CLINIC}/patients", patients.Patients.as_view(), name="patients"),
     path(f"{CLINIC}/patients/search", patients.PatientSearch.as_view(), name="patients-search"),
     path(PATIENT, patients.Patient.as_view(), name="patient"),

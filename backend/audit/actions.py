@@ -366,6 +366,14 @@ class Action(Enum):
         "L’analyse d’impact de la finalité {purpose} a été enregistrée.",
         purpose=C,
     )
+    PURPOSE_REMINDS = _spec(
+        "purpose.reminds",
+        "purpose",
+        "Reminders that a consent to the purpose {purpose} ends soon were switched {switched}.",
+        "Rappels de fin prochaine d’un consentement à la finalité {purpose} : {switched}.",
+        purpose=C,
+        switched=C,
+    )
     PURPOSE_BASIS_CORRECTED = _spec(
         "purpose.basis_corrected",
         "purpose",

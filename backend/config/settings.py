@@ -206,6 +206,7 @@ CELERY_BEAT_SCHEDULE = {
         ("plan", "backend.programmes.tasks.plan_programmes", 300),
         ("consents", "backend.consent.tasks.end_consents", 300),
         ("devices", "backend.patients.tasks.end_old_devices", 3600),
+        ("renewals", "backend.messaging.tasks.plan_renewals", 3600),
         ("sequence", "backend.audit.tasks.sequence_audit_log", 2),
         ("watch", "backend.audit.tasks.watch_audit_log", 60),
         ("anchor", "backend.audit.tasks.anchor_audit_log", 3600),

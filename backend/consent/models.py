@@ -43,6 +43,8 @@ class Purpose(Guarded):
     # For children; where there is none, the sentence for everybody stands in its place.
     child_statements = models.JSONField(default=dict)
     validity_months = models.PositiveSmallIntegerField(default=36)
+    # Whether a message says, once, that a yes ends soon: off until the officer switched it on.
+    renewal_reminders = models.BooleanField(default=False)
     rank = models.PositiveSmallIntegerField(default=0)
 
     objects = OfClinic.as_manager()

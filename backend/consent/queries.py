@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import Q
+
 from backend.audit.leaf import canonical_json
 from backend.consent.models import ConsentEvent, ConsentState, Notice, Objection, Purpose, ReceiptKey
 from backend.errors import NotFound
@@ -40,6 +42,7 @@ class PurposeRow:
     validity_months: int
     rests_on_health_data: bool = False
     impact_assessment: str = ""
+    renewal_reminders: bool = False
 
     @property
     def facts(self) -> PurposeFacts:
@@ -326,6 +329,48 @@ def states_of(*, clinic_id: UUID, patient_id: UUID) -> list[StateRow]:
     return states
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentToRenew:
+    """A yes in its last thirty days: which event it rests on, and when it ends by itself."""
+
+    state_id: UUID
+    patient_id: UUID
+    purpose_id: UUID
+    channel: Channel
+    event_id: UUID
+    ends_at: datetime
+
+
+def consents_to_renew(
+    *, clinic_id: UUID, purpose_ids: Iterable[UUID], now: datetime, after: UUID | None, limit: int
+) -> list[ConsentToRenew]:
+    """A page of the yeses to these purposes that end within thirty days, and have not ended yet."""
+    soon = now + ASK_AGAIN
+    rows = (
+        ConsentState.objects.in_clinic(clinic_id)
+        .filter(status=ConsentStatus.GIVEN, purpose_id__in=list(purpose_ids), standing_event__isnull=False)
+        .filter(Q(valid_until__gt=now) | Q(valid_until=None), Q(guardian_until__gt=now) | Q(guardian_until=None))
+        .filter(Q(valid_until__lte=soon) | Q(guardian_until__lte=soon))
+        .order_by("id")
+    )
+    if after is not None:
+        rows = rows.filter(id__gt=after)
+    found = rows.values_list(
+        "id", "patient_id", "purpose_id", "channel", "standing_event_id", "valid_until", "guardian_until"
+    )
+    return [
+        ConsentToRenew(
+            state_id=state_id,
+            patient_id=patient_id,
+            purpose_id=purpose_id,
+            channel=Channel(channel),
+            event_id=event_id,
+            ends_at=min(one for one in ends if one is not None),
+        )
+        for state_id, patient_id, purpose_id, channel, event_id, *ends in found[:limit]
+    ]
+
+
 def events_of(*, clinic_id: UUID, patient_id: UUID) -> list[EventRow]:
     """Everything a patient ever said, oldest first."""
     rows = (
@@ -357,6 +402,7 @@ def _purpose(row: Purpose) -> PurposeRow:
         validity_months=row.validity_months,
         rests_on_health_data=bool(row.health_data_condition),
         impact_assessment=row.impact_assessment,
+        renewal_reminders=row.renewal_reminders,
     )
 
 

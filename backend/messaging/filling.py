@@ -29,7 +29,7 @@ from backend.messaging.operations.checks import CHECK_STEP
 from backend.messaging.operations.confirming import link_in
 from backend.messaging.operations.leaving import make_links
 from backend.messaging.outcomes import settle
-from backend.messaging.queries import words_of
+from backend.messaging.queries import RENEW_STEP, words_of
 from backend.messaging.rendering import TemplateRefused, Words, render, says_a_name
 from backend.messaging.values import Named, template_values
 from backend.messaging.ways_out import CARRY_ONE, with_way_out
@@ -153,6 +153,7 @@ class _Words:
             for_child=point.representative_id is not None,
             code=self.codes.get(point.id, ""),
             link=link_in(message),
+            ends_at=message.expires_at if message.step == RENEW_STEP else None,
             named=_named(preferences),
         )
         if message.step == CHECK_STEP and not values["code"]:

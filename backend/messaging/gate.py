@@ -8,10 +8,12 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 
 from backend.clinics.queries import ClinicFacts, get_clinic
 from backend.consent.queries import PurposeRow, consent_facts_of, objections_by_patient, purposes_by_id
 from backend.messaging.models import Message
+from backend.messaging.queries import RENEW_STEP
 from backend.patients.queries import (
     ContactPointRow,
     PatientFacts,
@@ -52,6 +54,8 @@ class Candidate:
     not_before: datetime | None
     expires_at: datetime | None
     message_id: UUID | None = None
+    # The event of the yes that this message says will end soon.
+    renews: UUID | None = None
     claimed_at: datetime | None = None
 
 
@@ -104,7 +108,8 @@ def decide_all(candidates: Sequence[Candidate], *, now: datetime) -> list[Verdic
 
 def _decide(candidate: Candidate, around: Surroundings, *, now: datetime) -> Verdict:
     verdict = decide(facts_for(candidate, around, now=now))
-    if candidate.message_id is not None and candidate.occasion_id is not None and verdict.decided is Decided.ALLOW:
+    counts = candidate.occasion_id is not None or candidate.renews is not None
+    if candidate.message_id is not None and counts and verdict.decided is Decided.ALLOW:
         # It goes out: it counts for those that come after it. One that is refused takes nobody's place.
         key = _sending(candidate)
         if key not in around.together:
@@ -141,6 +146,7 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
     point = around.points.get(candidate.contact_point_id) if candidate.contact_point_id is not None else None
     if point is not None and point.patient_id != candidate.patient_id:
         point = None
+    consents = _consents(patient, _relevant(around.consents.get(candidate.patient_id, ()), candidate, purpose))
     return ContactFacts(
         now=now,
         channel=candidate.channel,
@@ -149,7 +155,7 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         erased=None if patient is None else patient.is_erased,
         restricted=None if patient is None else patient.is_restricted or not patient.is_active,
         objections=None if patient is None else around.objections.get(candidate.patient_id, frozenset()),
-        consents=_consents(patient, _relevant(around.consents.get(candidate.patient_id, ()), candidate, purpose)),
+        consents=consents,
         contact_point=ContactPointFacts(
             status=None if point is None else point.status_for(candidate.channel),
             suppressed=point is not None
@@ -160,8 +166,9 @@ def facts_for(candidate: Candidate, around: Surroundings, *, now: datetime) -> C
         time_zone=zone,
         programme_running=candidate.programme_running,
         # The closed list follows no occasion and no programme.
-        occasion_stands=candidate.occasion_id is None
-        or (candidate.occasion_id, candidate.occasion_starts_at) in around.standing,
+        occasion_stands=_ends_as_said(candidate, purpose, consents)
+        if candidate.renews is not None
+        else candidate.occasion_id is None or (candidate.occasion_id, candidate.occasion_starts_at) in around.standing,
         template_exists=candidate.template_exists,
         not_before=candidate.not_before,
         expires_at=candidate.expires_at,
@@ -192,6 +199,15 @@ def closed_days(clinic: ClinicFacts, patient: PatientFacts | None, *, time_zone:
         clinic.country,
         now.astimezone(zone_named(time_zone)).date(),
         frozenset(region for region in regions if region is not None),
+    )
+
+
+def _ends_as_said(candidate: Candidate, purpose: PurposeRow | None, consents: tuple[ConsentFact, ...]) -> bool:
+    """Of a yes that ends soon: is it still this one, and does it still end when the message says?"""
+    return any(
+        one.event_id == candidate.renews and candidate.expires_at in {one.valid_until, one.guardian_until}
+        for one in consents
+        if purpose is not None and one.purpose == purpose.slug and one.channel is candidate.channel
     )
 
 
@@ -235,6 +251,7 @@ def candidate_of(message: Message, *, programme_state: str | None) -> Candidate:
         expires_at=message.expires_at,
         message_id=message.id,
         claimed_at=message.claimed_at,
+        renews=UUID(message.occurrence) if message.step == RENEW_STEP else None,
     )
 
 
@@ -266,9 +283,9 @@ def _recent_contacts(candidates: Sequence[Candidate], *, now: datetime) -> defau
     contacts: defaultdict[UUID, list[datetime]] = defaultdict(list)
     own = {candidate.message_id for candidate in candidates}
     rows = Message.objects.filter(
-        patient_id__in={candidate.patient_id for candidate in candidates},
         # A code that the person asked for takes no place from what a clinic wants to say.
-        programme__isnull=False,
+        Q(programme__isnull=False) | Q(step=RENEW_STEP),
+        patient_id__in={candidate.patient_id for candidate in candidates},
         state__in=COUNTED,
         claimed_at__gt=now - LONGEST_CAP,
         sent_with=None,

@@ -97,7 +97,11 @@ class Message(OfPatient):
                 condition=models.Q(enrolment__isnull=True),
                 name="a_check_makes_one_message",
             ),
-            # Only the closed list is sent outside of a programme, and it follows no occasion.
+            # A yes is asked for again once, by whichever address.
+            models.UniqueConstraint(
+                fields=["step", "occurrence"], condition=models.Q(step="renew"), name="a_yes_is_renewed_once"
+            ),
+            # The closed list and the renewal of a consent are outside of a programme, and follow no occasion.
             models.CheckConstraint(
                 condition=models.Q(enrolment__isnull=False, programme__isnull=False, occasion__isnull=False)
                 | models.Q(enrolment__isnull=True, programme__isnull=True, occasion__isnull=True),

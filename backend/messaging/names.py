@@ -121,6 +121,19 @@ NAMES: Final = (
         costly=IN_FRENCH,
     ),
     Name(
+        path="renewal.date",
+        means=_pair("le jour où un accord prend fin, en toutes lettres", "the day on which a consent ends, in words"),
+        example=_pair("12 mars 2029", "12 March 2029"),
+        longest=_pair("30 septembre 2029", "30 September 2029"),
+        costly=IN_FRENCH,
+    ),
+    Name(
+        path="renewal.short_date",
+        means=_pair("le jour où un accord prend fin, en court", "the day on which a consent ends, short"),
+        example=_pair("12/03/2029", "12 Mar 2029"),
+        longest=_pair("30/09/2029", "30 Sept 2029"),
+    ),
+    Name(
         path="for_child",
         means=_pair("vrai si le message va au parent d’un enfant", "true if the message goes to a child’s parent"),
         example=_same(False),  # noqa: FBT003 - a value, not a switch

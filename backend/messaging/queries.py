@@ -19,6 +19,9 @@ from backend.policy.contact import EVERY_PURPOSE, Verdict
 from backend.policy.vocabulary import Channel, Language, MessageState, Reason, Tone
 from backend.vault.fields import ValueShredded
 
+RENEW_STEP: Final = "renew"
+"""The step of a message that says that a yes ends soon; its occurrence is the event of that yes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateWords:

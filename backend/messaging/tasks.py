@@ -44,3 +44,9 @@ def plan_checks(**_later: Any) -> None:
 def read_bounce_folder(**_later: Any) -> None:
     """Act upon the e-mail that came back."""
     returned_mail.read_folder(Path(settings.ACCORD_EMAIL_BOUNCE_FOLDER), key=bounce_key(), now=clock.now())
+
+
+@shared_task(name="backend.messaging.tasks.plan_renewals")
+def plan_renewals(**_later: Any) -> None:
+    """Say, where a clinic wants it, that a yes ends soon."""
+    operations.plan_renewals(now=clock.now())

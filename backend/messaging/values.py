@@ -16,6 +16,7 @@ from backend.policy.vocabulary import Language
 LOCALE: Final = {Language.FRENCH: "fr_FR", Language.ENGLISH: "en_GB"}
 DAY_FORMAT: Final = {Language.FRENCH: "EEEE d MMMM", Language.ENGLISH: "EEEE d MMMM"}
 SHORT_DAY: Final = {Language.FRENCH: "dd/MM", Language.ENGLISH: "d MMM"}
+SHORT_DAY_OF_YEAR: Final = {Language.FRENCH: "dd/MM/y", Language.ENGLISH: "d MMM y"}
 HOUR_FORMAT: Final = {Language.FRENCH: "H'h'mm", Language.ENGLISH: "H:mm"}
 
 
@@ -41,6 +42,7 @@ def template_values(
     for_child: bool,
     code: str = "",
     link: str = "",
+    ends_at: datetime | None = None,
     named: Named = Named.IN_FULL,
 ) -> dict[str, Any]:
     """Everything a template may name. A name that is not to be said is empty, as where none is known."""
@@ -54,6 +56,7 @@ def template_values(
         "link": link,
         "appointment": {},
         "vaccination": {},
+        "renewal": {} if ends_at is None else _day_of_year(ends_at, language=language, time_zone=time_zone),
     }
     if occasion is not None and occasion.starts_at is not None:
         words = _moment(occasion.starts_at, language=language, time_zone=time_zone)
@@ -65,6 +68,15 @@ def template_values(
 def invented_values(language: Language) -> dict[str, Any]:
     """Values of an invented patient, for previews and checks."""
     return example_values(language)
+
+
+def _day_of_year(at: datetime, *, language: Language, time_zone: str) -> dict[str, str]:
+    local = at.astimezone(ZoneInfo(time_zone))
+    locale = LOCALE[language]
+    date = format_date(local, "d MMMM y", locale=locale)
+    if language is Language.FRENCH and local.day == 1:
+        date = date.replace("1 ", "1er ", 1)
+    return {"date": date, "short_date": format_date(local, SHORT_DAY_OF_YEAR[language], locale=locale)}
 
 
 @lru_cache(maxsize=REMEMBERED_MOMENTS)

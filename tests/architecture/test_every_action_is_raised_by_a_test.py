@@ -47,6 +47,7 @@ from backend.consent.operations import (
     publish_draft,
     rebuild_states,
     refuse_consent,
+    remind_of_renewal,
     replace_receipt_key,
     report_error,
     revoke_consents,
@@ -466,6 +467,7 @@ PROVOKED = {
     Action.PATIENT_RESTRICTION_LIFTED: let_go_on,
     Action.NOTICE_DRAFTED: draft,
     Action.NOTICE_APPROVED: approve,
+    Action.PURPOSE_REMINDS: lambda stage: remind_of_renewal(**stage.of_clinic, purpose=REMINDER, reminds=True),
     Action.PURPOSE_ASSESSED: lambda stage: note_impact_assessment(
         **stage.of_clinic, purpose=REMINDER, reference="DPIA 2026-1"
     ),

@@ -12,6 +12,7 @@ from backend.patients.models import ContactPoint
 from backend.patients.operations import CodeRefused, verify_contact_point
 from backend.patients.operations.contact_points import CodeTooSoon, prepare_code
 from backend.policy.vocabulary import ContactStatus, MessageState
+from backend.programmes.operations import plan_programmes
 from tests.factories.patients import make_patient
 from tests.factories.programmes import offer_checks
 
@@ -96,3 +97,13 @@ def test_a_wrong_code_is_refused(patient, now):
             actor=patient.actor,
             now=now,
         )
+
+
+def test_the_planning_of_programmes_cancels_no_code_that_waits(patient, now):
+    """A code follows no occasion, so none that changes takes it away."""
+    asked(patient, "phone", now)
+    plan_checks(now=now)
+
+    plan_programmes(now=now)
+
+    assert Message.objects.get().state == MessageState.PLANNED

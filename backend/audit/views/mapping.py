@@ -323,6 +323,7 @@ ROWS: Final[Mapping[str, Mapped]] = {
     "programme.paused": _update("", "programme"),
     "programme.reach": _operation("programme"),
     "programme.started": _update("", "programme"),
+    "purpose.reminds": _update("", "purpose"),
     "purpose.assessed": _update("", "purpose", ATTEST),
     "purpose.basis_corrected": _update("", "purpose", AMEND),
     "purpose.defined": _create("", "purpose"),

@@ -41,7 +41,12 @@ from backend.consent.operations.notices import (
     publish_notice,
 )
 from backend.consent.operations.objecting import Objected, object_to, take_back_objection
-from backend.consent.operations.publishing import correct_legal_bases, define_purpose, note_impact_assessment
+from backend.consent.operations.publishing import (
+    correct_legal_bases,
+    define_purpose,
+    note_impact_assessment,
+    remind_of_renewal,
+)
 from backend.consent.operations.rebuilding import Rebuilt, rebuild_states, rebuild_states_of_an_earlier_version
 from backend.consent.operations.receipts import Form, Receipt, issue_receipt, replace_receipt_key
 
@@ -91,6 +96,7 @@ __all__ = [
     "rebuild_states",
     "rebuild_states_of_an_earlier_version",
     "refuse_consent",
+    "remind_of_renewal",
     "replace_receipt_key",
     "report_error",
     "revoke_consents",

@@ -85,6 +85,25 @@ def note_impact_assessment(*, clinic_id: UUID, purpose: str, reference: str, act
         Purpose.objects.filter(id=row.id).update(impact_assessment=reference.strip())
 
 
+def remind_of_renewal(*, clinic_id: UUID, purpose: str, reminds: bool, actor: Actor, now: datetime) -> None:
+    """Switch on or off that a message says, once, that a yes to this purpose ends soon. Raises InvalidInput, NotFound.
+
+    It is sent for the purpose itself, and so only where that yes still stands.
+    """
+    row = get_purpose(clinic_id=clinic_id, slug=purpose)
+    if not row.requires_consent:
+        raise InvalidInput("This is sent only because the person asked for it.", field="purpose")
+    with record(
+        Action.PURPOSE_REMINDS,
+        by=actor,
+        now=now,
+        clinic_id=clinic_id,
+        purpose=row.slug,
+        switched="on" if reminds else "off",
+    ):
+        Purpose.objects.filter(id=row.id).update(renewal_reminders=reminds)
+
+
 def correct_legal_bases(*, actor: Actor, now: datetime) -> int:
     """Give every purpose, of every clinic, the legal basis that follows from its nature; how many had another.
 

@@ -9,6 +9,7 @@ from backend.messaging.operations.planning import (
     choose,
     plan_messages,
 )
+from backend.messaging.operations.renewing import plan_renewals
 from backend.messaging.operations.templates import publish_template
 from backend.messaging.variants import VariantText
 
@@ -21,5 +22,6 @@ __all__ = [
     "choose",
     "plan_checks",
     "plan_messages",
+    "plan_renewals",
     "publish_template",
 ]

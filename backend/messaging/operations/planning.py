@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import reduce
 from operator import or_
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -118,7 +118,7 @@ def choose(requests: Sequence[PlanRequest], *, clinic_id: UUID, entry: Entry, no
 
     `entry` covers the clinic's patients: birth dates are looked at to find out who answers for a child.
     """
-    around = _Around.gathered(requests, clinic_id=clinic_id, entry=entry, now=now)
+    around = Around.gathered(requests, clinic_id=clinic_id, entry=entry, now=now)
     options = [(request, around.options(request)) for request in requests]
     candidates = [option.candidate(request, clinic_id=clinic_id) for request, own in options for option in own]
     verdicts = iter(decide_all(candidates, now=now))
@@ -199,7 +199,8 @@ def _cancel_some(*, clinic_id: UUID, actor: Actor, now: datetime, at_once: int) 
     with transaction.atomic():
         changed = list(
             Message.objects.in_clinic(clinic_id)
-            .filter(state__in=[MessageState.PLANNED, MessageState.DEFERRED])
+            # What follows no occasion is changed by none: a code, a link, the end of a consent.
+            .filter(state__in=[MessageState.PLANNED, MessageState.DEFERRED], occasion__isnull=False)
             .exclude(as_planned)
             .order_by("id")
             .select_for_update(skip_locked=True, of=("self",))
@@ -226,8 +227,20 @@ def _cancel_some(*, clinic_id: UUID, actor: Actor, now: datetime, at_once: int) 
 # ------------------------------------------------------------------------------------------------------ choosing
 
 
+class AsksFor(Protocol):
+    """Anything that wants something said to a patient."""
+
+    @property
+    def patient_id(self) -> UUID:
+        """To whom."""
+
+    @property
+    def template(self) -> str:
+        """In which words."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Option:
+class Option:
     """One channel a request could take."""
 
     channel: Channel
@@ -237,6 +250,7 @@ class _Option:
     template_version_id: UUID | None
 
     def candidate(self, request: PlanRequest, *, clinic_id: UUID) -> Candidate:
+        """The message that would go this way, as the gate asks about it."""
         return Candidate(
             clinic_id=clinic_id,
             patient_id=request.patient_id,
@@ -253,7 +267,9 @@ class _Option:
 
 
 @dataclass(frozen=True, slots=True)
-class _Around:
+class Around:
+    """What is known around a batch of requests, with a number of queries that does not depend on how many there are."""
+
     patients: dict[UUID, PatientFacts]
     points: dict[UUID, list[ContactPointRow]]
     preferences: dict[UUID, PreferenceRow]
@@ -262,7 +278,8 @@ class _Around:
     children: frozenset[UUID]
 
     @classmethod
-    def gathered(cls, requests: Sequence[PlanRequest], *, clinic_id: UUID, entry: Entry, now: datetime) -> "_Around":
+    def gathered(cls, requests: Sequence[AsksFor], *, clinic_id: UUID, entry: Entry, now: datetime) -> "Around":
+        """Looked up now, under an entry that covers the clinic's patients: birth dates tell who is a child."""
         patient_ids = {request.patient_id for request in requests}
         points = contact_points_of(patient_ids)
         accompanied = {
@@ -286,7 +303,7 @@ class _Around:
             children=frozenset(children),
         )
 
-    def options(self, request: PlanRequest) -> list[_Option]:
+    def options(self, request: PlanRequest) -> list[Option]:
         """The channels of this request, the patient's own order first."""
         preferences = self.preferences.get(request.patient_id) or PreferenceRow()
         template = self.templates.get(request.template)
@@ -294,13 +311,12 @@ class _Around:
         spoken = set(purpose.channels if purpose else ()) & set(template.channels if template else Channel)
         wanted = [channel for channel in preferences.channel_order if channel in spoken]
         wanted += [channel for channel in Channel if channel in spoken and channel not in wanted]
-        return [
-            self._option(request, channel, preferences, template) for channel in wanted or preferences.channel_order
-        ]
+        return [self.option(request, channel) for channel in wanted or preferences.channel_order]
 
-    def _option(
-        self, request: PlanRequest, channel: Channel, preferences: PreferenceRow, template: TemplateWords | None
-    ) -> _Option:
+    def option(self, request: AsksFor, channel: Channel) -> Option:
+        """The address, language and tone that this request would have on one channel."""
+        preferences = self.preferences.get(request.patient_id) or PreferenceRow()
+        template = self.templates.get(request.template)
         patient = self.patients.get(request.patient_id)
         language = preferences.language or (patient.language if patient else None) or Language.FRENCH
         tone = preferences.tone or Tone.FORMAL
@@ -310,7 +326,7 @@ class _Around:
             channel,
             of_representatives=request.patient_id in self.children,
         )
-        return _Option(
+        return Option(
             channel=channel,
             point=point,
             language=variant[0] if variant else language,
@@ -324,7 +340,7 @@ def _is_child(birth_date: date, today: date, country: str) -> bool:
     return birth_date > today or consent_needs_guardian(birth_date, today, country)
 
 
-def _best(request: PlanRequest, decided: Sequence[tuple[_Option, Verdict]]) -> Choice:
+def _best(request: PlanRequest, decided: Sequence[tuple[Option, Verdict]]) -> Choice:
     """The patient's first channel that is not denied; where all are, the one that came furthest."""
     going = [(option, verdict) for option, verdict in decided if verdict.decided is not Decided.DENY]
     option, verdict = going[0] if going else max(decided, key=lambda pair: _distance(pair[1]))

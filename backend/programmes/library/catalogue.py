@@ -165,6 +165,13 @@ def load_templates(library: Path = LIBRARY) -> dict[str, TemplateText]:
     return {root.stem: _template(root, purposes=purposes) for root in _Node.folder(library, "templates")}
 
 
+def load_renewal_words(library: Path = LIBRARY) -> tuple[VariantText, ...]:
+    """The words that say that a yes ends soon: the same for every purpose that needs one."""
+    root = _Node.read(library, "renewal.yaml")
+    root.only({"variants"})
+    return _variants(root, SPOKEN_CHANNELS)
+
+
 def load_service_templates(library: Path = LIBRARY) -> dict[str, TemplateText]:
     """Read the templates of the closed list, which belong to no programme: one-time codes."""
     purposes = {purpose.slug for purpose in load_purposes(library) if purpose.nature is Nature.CLOSED_LIST}
@@ -264,6 +271,14 @@ def _template(
     root: "_Node", *, purposes: Collection[str], channels: Sequence[Channel] = SPOKEN_CHANNELS
 ) -> TemplateText:
     root.only({"slug", "purpose", "variants"})
+    return TemplateText(
+        slug=root.at("slug").text(among={root.stem}),
+        purpose=root.at("purpose").text(among=purposes),
+        variants=_variants(root, channels),
+    )
+
+
+def _variants(root: "_Node", channels: Sequence[Channel]) -> tuple[VariantText, ...]:
     by_channel = root.at("variants")
     by_channel.only(channel.value for channel in channels)
     variants = []
@@ -276,11 +291,7 @@ def _template(
             variants += [
                 _variant(by_tone.at(tone.value), channel=channel, language=language, tone=tone) for tone in Tone
             ]
-    return TemplateText(
-        slug=root.at("slug").text(among={root.stem}),
-        purpose=root.at("purpose").text(among=purposes),
-        variants=tuple(variants),
-    )
+    return tuple(variants)
 
 
 def _variant(node: "_Node", *, channel: Channel, language: Language, tone: Tone) -> VariantText:

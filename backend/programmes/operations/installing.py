@@ -7,10 +7,13 @@ from backend.audit.actors import Actor
 from backend.clinics.queries import get_clinic
 from backend.consent.operations import define_purpose, publish_notice
 from backend.messaging.operations import publish_template
+from backend.messaging.operations.renewing import template_of
+from backend.policy.vocabulary import Nature
 from backend.programmes.library.catalogue import (
     load_notice,
     load_programmes,
     load_purposes,
+    load_renewal_words,
     load_service_templates,
     load_templates,
 )
@@ -52,6 +55,16 @@ def install_library(*, clinic_id: UUID, actor: Actor, now: datetime) -> dict[str
             actor=actor,
             now=now,
         )
+    for purpose in load_purposes():
+        if purpose.nature is not Nature.CLOSED_LIST:
+            publish_template(
+                clinic_id=clinic_id,
+                slug=template_of(purpose.slug),
+                purpose=purpose.slug,
+                variants=load_renewal_words(),
+                actor=actor,
+                now=now,
+            )
     return {
         slug: write_programme(
             clinic_id=clinic_id,

@@ -179,6 +179,7 @@ def test_the_list_of_names_is_what_is_filled_in(language, northgate, now):
         language=language,
         time_zone="Europe/Paris",
         for_child=False,
+        ends_at=now,
     )
 
     def paths(nested, before=""):

@@ -29,6 +29,13 @@ class NotFound(DomainError):
     status = 404
 
 
+class SecondPersonNeeded(DomainError):
+    """What can not be undone takes two people: whoever asks for it does not confirm it too."""
+
+    code = "second_person_needed"
+    sentence = "Somebody else has to confirm this."
+
+
 class InvalidInput(DomainError):
     """A value that was sent can not be used; `field` names it."""
 

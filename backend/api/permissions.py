@@ -67,6 +67,12 @@ class StaffWritesDpoReads(_Roles):
     writing = frozenset({Role.STAFF})
 
 
+class StaffOrDpo(_Roles):
+    """Whoever works in the clinic, and the data protection officer."""
+
+    reading = writing = frozenset({Role.STAFF, Role.DPO})
+
+
 class DpoOnly(_Roles):
     """The data protection officer."""
 

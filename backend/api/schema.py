@@ -21,6 +21,7 @@ from backend.policy.vocabulary import (
     ContactStatus,
     Decided,
     Decision,
+    ErasureGround,
     EventKind,
     Language,
     LiftingReason,
@@ -32,6 +33,7 @@ from backend.policy.vocabulary import (
     RepresentationKind,
     RepresentationScope,
     RestrictionGround,
+    Stays,
     Tone,
 )
 from backend.privacy.portability import Part
@@ -77,6 +79,8 @@ REPRESENTATION_KIND: Final = _choices(RepresentationKind)
 REPRESENTATION_SCOPE: Final = _choices(RepresentationScope)
 ASKING_KIND: Final = _choices([EventKind.REQUESTED, EventKind.DEFERRED])
 RESTRICTION_GROUND: Final = _choices(RestrictionGround)
+ERASURE_GROUND: Final = _choices(ErasureGround)
+STAYS: Final = _choices(Stays)
 LIFTING_REASON: Final = _choices(LiftingReason)
 SUPPRESSION_LIFTING_REASON: Final = _choices(Lifting)
 NOTICE_ELEMENT: Final = _choices(NoticeElement)

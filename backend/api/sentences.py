@@ -6,7 +6,7 @@ from typing import Final
 from backend.patients.sources.reasons import REASONS as SOURCE_REASONS
 from backend.patients.sources.reasons import Why
 from backend.policy.contact import Remedy
-from backend.policy.vocabulary import Channel, Decision, Language, Method, Reason
+from backend.policy.vocabulary import Channel, Decision, Language, Method, Reason, Stays
 
 
 def _both(french: str, english: str) -> Mapping[Language, str]:
@@ -215,6 +215,10 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "This address is on the suppression list: nothing is asked there.",
     ),
     "link_too_old": _both("Ce lien est trop ancien.", "This link is too old."),
+    "officer_needed": _both(
+        "La personne déléguée à la protection des données doit confirmer.",
+        "The data protection officer has to confirm this.",
+    ),
     "second_person_needed": _both("Une autre personne doit confirmer.", "Somebody else has to confirm this."),
     "objection_stands": _both(
         "Une opposition a été exprimée : elle doit d’abord être retirée.",
@@ -406,6 +410,44 @@ DECISIONS: Final[Mapping[Decision, Mapping[Language, str]]] = {
     Decision.REFUSED: _both("L’accord a été refusé", "Consent was refused"),
     Decision.WITHDRAWN: _both("L’accord a été retiré", "Consent was withdrawn"),
 }
+
+
+STAYS: Final[Mapping[Stays, Mapping[Language, str]]] = {
+    Stays.SUPPRESSION: _both(
+        "Une empreinte de chaque adresse, pour que rien n’y soit plus envoyé (règlement européen, article 21, "
+        "paragraphe 3).",
+        "A keyed hash of each address, so that nothing is sent there any more (GDPR Art. 21(3)).",
+    ),
+    Stays.PROOF_OF_CONSENT: _both(
+        "Ce qui a été accepté, refusé ou retiré, quand et devant quelle notice, sans nom ni preuve lisible "
+        "(article 17, paragraphe 3, points b et e).",
+        "What was agreed to, refused or withdrawn, when and to which notice, without a name or readable evidence (Art. "
+        "17(3)(b) and (e)).",
+    ),
+    Stays.PROOF_OF_MESSAGES: _both(
+        "Quand un message est parti ou a été retenu et pourquoi, sans son texte (article 17, paragraphe 3, point e).",
+        "When a message left or was withheld and why, without its text (Art. 17(3)(e)).",
+    ),
+    Stays.IDENTIFIERS: _both(
+        "Une empreinte du numéro de dossier, pour que le prochain fichier ne fasse pas revenir le patient (article 17, "
+        "paragraphe 1).",
+        "A keyed hash of the file number, so that the next file does not bring the patient back (Art. 17(1)).",
+    ),
+    Stays.LOG: _both(
+        "Les entrées du journal, devenues illisibles : l’intégrité du journal reste prouvée (article 5, paragraphe 2).",
+        "The entries of the log, unreadable now: that the log is whole can still be proved (Art. 5(2)).",
+    ),
+    Stays.CARE_RECORD: _both(
+        "Le dossier médical, dans le logiciel de la clinique : il n’est pas ici et suit ses propres règles "
+        "(article 17, paragraphe 3, point c).",
+        "The medical file, in the clinic’s own software: it is not here, and follows rules of its own (Art. 17(3)(c)).",
+    ),
+}
+
+
+def stays_sentence(one: Stays, language: Language) -> str:
+    """What an erasure leaves, and why it may."""
+    return STAYS[one][language]
 
 
 def reason_sentence(reason: Reason, language: Language) -> str:

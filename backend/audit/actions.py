@@ -211,6 +211,21 @@ class Action(Enum):
         "Un patient a été effacé : ce qui le retrouvait par son nom et ses {contact_points} adresses a disparu.",
         contact_points=N,
     )
+    PATIENT_ERASURE_ASKED = _spec(
+        "patient.erasure_asked",
+        "patient",
+        "The erasure of a patient was asked for ({ground}).",
+        "L’effacement d’un patient a été demandé ({ground}).",
+        request=ID,
+        ground=C,
+    )
+    PATIENT_ERASURE_TAKEN_BACK = _spec(
+        "patient.erasure_taken_back",
+        "patient",
+        "The request to erase a patient was taken back.",
+        "La demande d’effacement d’un patient a été retirée.",
+        request=ID,
+    )
     PATIENT_RESTRICTED = _spec(
         "patient.restricted",
         "patient",

@@ -143,6 +143,16 @@ REASONS: Final[dict[str, dict[str, str]]] = {
         "lifted_because": STATE,
         "informed_on": TIME,
     },
+    "patients.ErasureRequest": {
+        "ground": STATE,
+        "asked_by": "pseudonym",
+        "asked_as": STATE,
+        "asked_at": TIME,
+        "taken_back_by": "pseudonym",
+        "taken_back_at": TIME,
+        "confirmed_by": "pseudonym",
+        "confirmed_at": TIME,
+    },
     "preferences.Preferences": {
         "version": "counts changes",
         "channel_order": STATE,

@@ -397,6 +397,8 @@ SPECTACULAR_SETTINGS = {
         "RepresentationKind": "backend.api.schema.REPRESENTATION_KIND",
         "RepresentationScope": "backend.api.schema.REPRESENTATION_SCOPE",
         "AskingKind": "backend.api.schema.ASKING_KIND",
+        "ErasureGround": "backend.api.schema.ERASURE_GROUND",
+        "Stays": "backend.api.schema.STAYS",
         "LiftingReason": "backend.api.schema.LIFTING_REASON",
         "SuppressionLiftingReason": "backend.api.schema.SUPPRESSION_LIFTING_REASON",
         "Materiality": "backend.api.schema.MATERIALITY",

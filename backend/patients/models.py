@@ -10,6 +10,7 @@ from backend.policy.holidays import HolidayRegion
 from backend.policy.vocabulary import (
     Channel,
     ContactStatus,
+    ErasureGround,
     Language,
     RepresentationKind,
     RepresentationScope,
@@ -111,6 +112,40 @@ class Restriction(OfPatient):
             *Guarded.Meta.constraints,
             models.UniqueConstraint(
                 fields=["patient"], condition=models.Q(lifted_at__isnull=True), name="one_restriction_at_a_time"
+            ),
+        ]
+
+
+class ErasureRequest(OfPatient):
+    """That a patient's data be erased: asked for by one person of the clinic, confirmed by another.
+
+    Codes, pseudonyms and times only: it stays after the erasure, and says why there was one.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    ground = models.CharField(max_length=30, choices=[(one.value, one.value) for one in ErasureGround])
+    asked_by = models.CharField(max_length=40)
+    asked_as = models.CharField(max_length=20)
+    asked_at = models.DateTimeField()
+    taken_back_by = models.CharField(max_length=40, blank=True)
+    taken_back_at = models.DateTimeField(null=True)
+    confirmed_by = models.CharField(max_length=40, blank=True)
+    confirmed_at = models.DateTimeField(null=True)
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "patients_erasure_request"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["patient"],
+                condition=models.Q(taken_back_at__isnull=True, confirmed_at__isnull=True),
+                name="one_erasure_is_asked_for_at_a_time",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(confirmed_at__isnull=True) | ~models.Q(confirmed_by=models.F("asked_by")),
+                name="an_erasure_takes_two_people",
             ),
         ]
 

@@ -10,12 +10,14 @@ from uuid import UUID
 
 from django.db.models import Max
 
+from backend.audit.actors import ActorKind
 from backend.audit.recording import Entry
 from backend.clinics.queries import get_clinic
 from backend.errors import NotFound
 from backend.patients.models import (
     ContactKind,
     ContactPoint,
+    ErasureRequest,
     Occasion,
     Patient,
     PatientIdentifier,
@@ -25,7 +27,14 @@ from backend.patients.models import (
 from backend.patients.sources.telecoms import normalise_email, normalise_phone
 from backend.policy.contact import EVERY_PURPOSE
 from backend.policy.holidays import HolidayRegion
-from backend.policy.vocabulary import Channel, ContactStatus, Language, RepresentationKind, RepresentationScope
+from backend.policy.vocabulary import (
+    Channel,
+    ContactStatus,
+    ErasureGround,
+    Language,
+    RepresentationKind,
+    RepresentationScope,
+)
 from backend.vault.blind import Indexed, blind_index
 from backend.vault.fields import Sealed, SealedField, ValueShredded, reveal_column
 from backend.vault.keyring import Scope, keyring
@@ -467,6 +476,32 @@ def find_restriction(*, clinic_id: UUID, patient_id: UUID) -> Restriction | None
         Restriction.objects.in_clinic(clinic_id).filter(patient_id=patient_id, lifted_at=None).first()
     )
     return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureRow:
+    """That the erasure of a patient was asked for, why, and by whom (a pseudonym)."""
+
+    id: UUID
+    ground: ErasureGround
+    asked_at: datetime
+    asked_by: str
+    asked_as: ActorKind
+
+
+def find_erasure_request(*, clinic_id: UUID, patient_id: UUID) -> ErasureRow | None:
+    """The request that waits for somebody to confirm it, if there is one."""
+    rows = ErasureRequest.objects.in_clinic(clinic_id).filter(patient_id=patient_id)
+    row = rows.filter(taken_back_at=None, confirmed_at=None).first()
+    if row is None:
+        return None
+    return ErasureRow(
+        id=row.id,
+        ground=ErasureGround(row.ground),
+        asked_at=row.asked_at,
+        asked_by=row.asked_by,
+        asked_as=ActorKind(row.asked_as),
+    )
 
 
 def representatives_of(patient_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:

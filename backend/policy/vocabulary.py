@@ -166,6 +166,28 @@ class RestrictionGround(StrEnum):
     OBJECTION_EXAMINED = "objection_examined"
 
 
+class ErasureGround(StrEnum):
+    """Why a patient's data are erased (GDPR Art. 17(1), points a to f)."""
+
+    NO_LONGER_NECESSARY = "no_longer_necessary"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    OBJECTED = "objected"
+    UNLAWFUL = "unlawful"
+    LEGAL_OBLIGATION = "legal_obligation"
+    CHILD_ONLINE = "child_online"
+
+
+class Stays(StrEnum):
+    """What an erasure leaves, and may leave (GDPR Art. 17(3))."""
+
+    SUPPRESSION = "suppression"
+    PROOF_OF_CONSENT = "proof_of_consent"
+    PROOF_OF_MESSAGES = "proof_of_messages"
+    IDENTIFIERS = "identifiers"
+    LOG = "log"
+    CARE_RECORD = "care_record"
+
+
 class LiftingReason(StrEnum):
     """Why a restriction ends: the patient asked, or its ground is gone and the patient was told before (Art. 18(3))."""
 

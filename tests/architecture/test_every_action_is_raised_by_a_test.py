@@ -66,18 +66,21 @@ from backend.messaging.previewing import preview_preferences
 from backend.messaging.reports import work_off_reports
 from backend.patients.models import ContactPoint, Representative, SuppressedBy
 from backend.patients.operations import (
+    ask_for_erasure,
     erase_patient,
     hide_purposes,
     import_records,
     lift_restriction,
     remove_contact_point,
     restrict_processing,
+    take_back_erasure,
     verify_contact_point,
 )
 from backend.patients.operations.contact_points import note_bounced, prepare_code
 from backend.patients.suppression import Lifting, lift_suppression, suppress_contact_points_of
 from backend.policy.vocabulary import (
     Channel,
+    ErasureGround,
     EventKind,
     Language,
     LiftingReason,
@@ -303,6 +306,12 @@ def slip(stage):
     confirm_error(**{**these, "actor": stage.dpo})
 
 
+def change_ones_mind_about_erasing(stage):
+    who = {**stage.of_clinic, "patient_id": stage.patient.id}
+    ask_for_erasure(**who, ground=ErasureGround.UNLAWFUL)
+    take_back_erasure(**who)
+
+
 def restrict(stage):
     restrict_processing(**stage.of_patient, ground=RestrictionGround.ACCURACY_CONTESTED)
 
@@ -463,6 +472,10 @@ PROVOKED = {
     Action.CONSENT_ERROR_REPORTED: slip,
     Action.CONSENT_ENTERED_IN_ERROR: slip,
     Action.PATIENT_ERASED: lambda stage: erase_patient(**stage.of_clinic, patient_id=stage.patient.id),
+    Action.PATIENT_ERASURE_ASKED: lambda stage: ask_for_erasure(
+        **stage.of_clinic, patient_id=stage.patient.id, ground=ErasureGround.UNLAWFUL
+    ),
+    Action.PATIENT_ERASURE_TAKEN_BACK: change_ones_mind_about_erasing,
     Action.PATIENT_RESTRICTED: restrict,
     Action.PATIENT_RESTRICTION_LIFTED: let_go_on,
     Action.NOTICE_DRAFTED: draft,

@@ -1,19 +1,23 @@
 """Row 19, GDPR Art. 17: erased means unreadable; the suppression stays, and so does the log.
 
-Not yet: a page or route that asks for it; an operation does it.
+One person of the clinic asks for it and another confirms, the officer among them; who asks is told what stays, and why.
 """
 
 import pytest
 
+from backend.audit.actions import Action
 from backend.audit.actors import system_actor
+from backend.audit.recording import record
 from backend.audit.verification import check_entries, stored_entries
+from backend.consent.models import ConsentEvent
 from backend.messaging.delivery import deliver_due_messages
-from backend.patients.models import ContactKind, ContactPoint, Patient
+from backend.patients.models import ContactKind, ContactPoint, ErasureRequest, Patient, SuppressionEntry
 from backend.patients.operations import erase_patient
 from backend.patients.queries import find_patients, patients_by_id
 from backend.patients.suppression import owners_of_address
 from backend.policy.vocabulary import Channel
 from backend.programmes.operations import plan_programmes
+from backend.vault.fields import Shredded
 from tests.conftest import DAY, HOUR
 from tests.factories.carriers import carriers_in_test, given_to
 from tests.factories.patients import consent, make_appointment, make_patient
@@ -78,3 +82,116 @@ def test_the_log_is_whole_after_an_erasure(erased, now):
     check = check_entries(stored_entries())
 
     assert check.holds, check.findings
+
+
+# ----------------------------------------------------------------------------------------------- asking, and confirming
+
+ASKED = {"ground": "consent_withdrawn"}
+
+
+def of(patient, path=""):
+    return f"/api/v1/clinics/northgate/patients/{patient.id}/erasure{path}"
+
+
+def ask(client, patient):
+    answer = client.post(of(patient), ASKED)
+    assert answer.status_code == 201, answer.content
+    return answer.json()
+
+
+def confirm(client, patient, asked):
+    return client.post(of(patient, f"/{asked['id']}/confirm"), {})
+
+
+def test_the_desk_asks_the_officer_confirms_and_nobody_reads_anything_any_more(leaving, app, desk, officer, northgate):
+    asked = ask(desk, leaving)
+    assert (asked["asked_by_you"], asked["officer_needed"]) == (True, True)
+    assert officer.get(of(leaving)).json()["asked_by_you"] is False
+    assert patients_by_id([leaving.id])[leaving.id].is_erased is False
+
+    answer = confirm(officer, leaving, asked)
+
+    told = answer.json()
+    assert answer.status_code == 201
+    assert (told["confirmed"], told["already_left"], told["in_doubt"]) == (True, [], [])
+    assert told["keys_destroyed"] == 2
+    assert told["suppressed"] == SuppressionEntry.objects.filter(clinic_id=northgate.id).count() > 0
+    assert {one["what"] for one in told["stays"]} == {
+        "suppression",
+        "proof_of_consent",
+        "proof_of_messages",
+        "identifiers",
+        "log",
+        "care_record",
+    }
+    assert all("Art." in one["sentence"] for one in told["stays"])
+    assert patients_by_id([leaving.id])[leaving.id].is_erased
+    assert app.get("/api/v1/me").status_code in {401, 404}
+    for client in (desk, officer):
+        assert client.get(of(leaving)).status_code == 404
+    row = ErasureRequest.objects.get(patient_id=leaving.id)
+    assert row.confirmed_at is not None
+    assert row.confirmed_by != row.asked_by
+
+
+def test_what_stays_is_what_the_answer_says(leaving, desk, officer, northgate, now):
+    assert ConsentEvent.objects.filter(patient_id=leaving.id, evidence__isnull=False).exists()
+
+    confirm(officer, leaving, ask(desk, leaving))
+
+    proof = ConsentEvent.objects.filter(patient_id=leaving.id)
+    assert {one.kind for one in proof} == {"given"}
+    assert all(one.notice_sha256 for one in proof)
+    with record(Action.CONSENTS_READ, by=system_actor(), now=now, clinic_id=northgate.id, whole_clinic=True) as entry:
+        assert {isinstance(one.evidence.open(entry), Shredded) for one in proof} == {True}
+
+
+def test_nobody_erases_alone(leaving, desk, doctor, officer):
+    asked = ask(desk, leaving)
+
+    assert confirm(desk, leaving, asked).json()["code"] == "second_person_needed"
+    assert confirm(doctor, leaving, asked).json()["code"] == "officer_needed"
+    assert desk.delete(of(leaving)).status_code == 204
+    asked = ask(officer, leaving)
+    assert asked["officer_needed"] is False
+    assert confirm(officer, leaving, asked).json()["code"] == "second_person_needed"
+    assert patients_by_id([leaving.id])[leaving.id].is_erased is False
+    assert confirm(doctor, leaving, asked).status_code == 201
+
+
+def test_what_was_taken_back_or_asked_anew_is_not_confirmed(leaving, desk, officer):
+    first = ask(desk, leaving)
+    assert ask(desk, leaving)["id"] == first["id"]
+    assert desk.delete(of(leaving)).status_code == 204
+    assert desk.delete(of(leaving)).status_code == 404
+    assert officer.get(of(leaving)).status_code == 404
+    assert confirm(officer, leaving, first).status_code == 404
+    ask(desk, leaving)
+
+    assert confirm(officer, leaving, first).status_code == 404
+    assert patients_by_id([leaving.id])[leaving.id].is_erased is False
+
+
+def test_it_is_not_for_the_patient_nor_for_another_clinic(leaving, app, stranger, desk, officer):
+    asked = ask(desk, leaving)
+
+    for client, statuses in ((app, {403, 404}), (stranger, {404})):
+        assert client.post(of(leaving), ASKED).status_code in statuses
+        assert client.get(of(leaving)).status_code in statuses
+        assert confirm(client, leaving, asked).status_code in statuses
+        assert client.delete(of(leaving)).status_code in statuses
+    elsewhere = of(leaving, f"/{asked['id']}/confirm").replace("northgate", "southbank")
+    assert stranger.post(elsewhere, {}).status_code == 404
+    assert desk.post(of(leaving), {"ground": "tidying_up"}).status_code == 400
+    assert patients_by_id([leaving.id])[leaving.id].is_erased is False
+
+
+def test_a_message_that_waits_is_not_sent_after_it(leaving, desk, officer, now):
+    make_appointment(leaving, starts_at=now + DAY + 4 * HOUR, now=now)
+    plan_programmes(now=now)
+    carriers = carriers_in_test()
+
+    confirm(officer, leaving, ask(desk, leaving))
+    deliver_due_messages(now=now + HOUR, carriers=carriers)
+
+    assert given_to(carriers) == []

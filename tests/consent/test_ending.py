@@ -16,7 +16,6 @@ from backend.consent.operations import (
     NoticeAlreadyApproved,
     NoticeAlreadyPublished,
     NoticeNotApproved,
-    SecondPersonNeeded,
     approve_notice,
     confirm_error,
     draft_notice,
@@ -31,7 +30,7 @@ from backend.consent.operations import (
     revoke_consents,
 )
 from backend.consent.queries import purposes_of
-from backend.errors import InvalidInput, NotFound
+from backend.errors import InvalidInput, NotFound, SecondPersonNeeded
 from backend.messaging.gate import Candidate, decide_all
 from backend.patients.models import ContactPoint
 from backend.policy.vocabulary import Channel, EventKind, Materiality, Method

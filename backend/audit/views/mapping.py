@@ -308,6 +308,8 @@ ROWS: Final[Mapping[str, Mapped]] = {
     "patient.data_exported": _disclosure(PATIENT_REQUEST),
     "patient.deceased": _update("Patient"),
     "patient.erased": _update("Patient", purpose=PATIENT_REQUEST),
+    "patient.erasure_asked": _create("", "request"),
+    "patient.erasure_taken_back": _update("", "request"),
     "patient.listed": Mapped(
         pattern=Pattern.SEARCH, type=REST, subtype=(_interaction("search-type"),), action="E", object_type="Patient"
     ),

@@ -11,7 +11,7 @@ from backend.consent.operations.confirming import (
     answer_by_link,
     ask_by_link,
 )
-from backend.consent.operations.correcting import SecondPersonNeeded, confirm_error, report_error
+from backend.consent.operations.correcting import confirm_error, report_error
 from backend.consent.operations.deciding import (
     ConsentGiven,
     Withdrawal,
@@ -71,7 +71,6 @@ __all__ = [
     "Rebuilt",
     "Receipt",
     "SaidMeanwhile",
-    "SecondPersonNeeded",
     "Withdrawal",
     "answer_by_link",
     "approve_notice",

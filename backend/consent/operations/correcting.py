@@ -11,7 +11,7 @@ from backend.audit.actors import Actor
 from backend.audit.recording import record
 from backend.consent.models import ConsentEvent, ConsentState, ErrorReport
 from backend.consent.operations.ending import write_events
-from backend.errors import DomainError, InvalidInput, NotFound
+from backend.errors import InvalidInput, NotFound, SecondPersonNeeded
 from backend.patients.queries import lock_patient, require_patient
 from backend.policy.vocabulary import EventKind, Method
 
@@ -19,13 +19,6 @@ MAY_BE_A_SLIP: Final = frozenset(
     {EventKind.PENDING, EventKind.GIVEN, EventKind.RENEWED, EventKind.REFUSED, EventKind.WITHDRAWN}
 )
 TAKEN_DOWN_BY_STAFF: Final = frozenset({Method.PAPER_FORM, Method.VERBAL, Method.STAFF_WITHDRAWAL, Method.IMPORT})
-
-
-class SecondPersonNeeded(DomainError):
-    """Whoever reports a slip does not confirm it too."""
-
-    code = "second_person_needed"
-    sentence = "Somebody else has to confirm this."
 
 
 def report_error(

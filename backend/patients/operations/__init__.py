@@ -11,7 +11,14 @@ from backend.patients.operations.contact_points import (
     verify_contact_point,
 )
 from backend.patients.operations.devices import end_old_devices, register_device, remove_device
-from backend.patients.operations.erasing import Erased, erase_patient
+from backend.patients.operations.erasing import (
+    Erased,
+    OfficerNeeded,
+    ask_for_erasure,
+    confirm_erasure,
+    erase_patient,
+    take_back_erasure,
+)
 from backend.patients.operations.importing import ImportCounts, import_records
 from backend.patients.operations.intake import ImportRow, RowOutcome
 from backend.patients.operations.representing import end_representation, hide_purposes, set_representation
@@ -23,10 +30,13 @@ __all__ = [
     "Erased",
     "ImportCounts",
     "ImportRow",
+    "OfficerNeeded",
     "Restricted",
     "RowOutcome",
     "add_contact_point",
+    "ask_for_erasure",
     "attest_contact_point",
+    "confirm_erasure",
     "end_old_devices",
     "end_representation",
     "erase_patient",
@@ -40,5 +50,6 @@ __all__ = [
     "remove_device",
     "restrict_processing",
     "set_representation",
+    "take_back_erasure",
     "verify_contact_point",
 ]

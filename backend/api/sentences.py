@@ -247,6 +247,25 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Seul un professionnel de santé de cet établissement peut approuver un programme.",
         "Only a health professional of this clinic can approve a programme.",
     ),
+    "template_refused": _both(
+        "Le relecteur refuse quelque chose dans ces mots : lisez ce qu’il a trouvé.",
+        "The linter refuses something in these words: read what it found.",
+    ),
+    "template_not_approved": _both(
+        "Un professionnel de santé, autre que l’auteur, n’a pas encore approuvé ces mots.",
+        "A health professional other than the writer has not approved these words yet.",
+    ),
+    "own_words": _both(
+        "Les mots que vous avez écrits doivent être approuvés par quelqu’un d’autre.",
+        "Somebody else has to approve the words that you wrote.",
+    ),
+    "template_needs_professional": _both(
+        "Seul un professionnel de santé de cet établissement peut approuver un modèle.",
+        "Only a health professional of this clinic can approve a template.",
+    ),
+    "draft_changed": _both(
+        "Le brouillon a été modifié entre-temps : relisez-le.", "The draft was changed meanwhile: read it again."
+    ),
     "programme_version_changed": _both(
         "Le programme a été modifié entre-temps : relisez-le.", "The programme was changed meanwhile: read it again."
     ),

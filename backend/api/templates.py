@@ -15,8 +15,9 @@ from backend.api.idempotency import idempotent
 from backend.api.languages import said
 from backend.api.pages import refuse_unknown
 from backend.api.permissions import StaffWritesDpoReads
-from backend.messaging.operations import VariantText, publish_template
+from backend.messaging.operations import publish_words
 from backend.messaging.queries import TemplateWords, latest_templates
+from backend.messaging.variants import FIELDS, VariantText
 from backend.policy.vocabulary import Channel, Language, Tone
 
 LONGEST_SUBJECT: Final = 200
@@ -36,11 +37,9 @@ class VariantInput(Input):
     discreet_body = Text(max_length=LONGEST_BODY, default="", allow_blank=True)
 
 
-class TemplateInput(Input):
-    """The next version of a template."""
+class VariantsInput(Input):
+    """Words, each channel, language and tone once."""
 
-    slug = Slug()
-    purpose = Slug()
     variants = serializers.ListField(child=VariantInput(), min_length=1, max_length=MOST_VARIANTS)
 
     def validate_variants(self, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -49,6 +48,13 @@ class TemplateInput(Input):
         if len(seen) != len(given):
             raise serializers.ValidationError(said("variant_twice"), code="variant_twice")
         return given
+
+
+class TemplateInput(VariantsInput):
+    """The next version of a template."""
+
+    slug = Slug()
+    purpose = Slug()
 
 
 class VariantOutput(Output):
@@ -95,25 +101,30 @@ class Templates(ClinicEndpoint):
     @extend_schema(request=TemplateInput, responses={201: TemplateVersionOutput}, examples=[examples.PUBLISH])
     @idempotent
     def post(self, request: Request, **_path: object) -> Response:
-        """Publish the next version. Words that could not be filled are refused, with the field."""
+        """Publish the next version. Words that can not be filled, or that the linter refuses, are not published."""
         asked = TemplateInput.read(request)
-        publish_template(
+        publish_words(
             clinic_id=self.clinic.id,
             slug=asked["slug"],
             purpose=asked["purpose"],
-            variants=[
-                VariantText(
-                    channel=Channel(one["channel"]),
-                    language=Language(one["language"]),
-                    tone=Tone(one["tone"]),
-                    **{name: one[name] for name in ("subject", "body", "discreet_subject", "discreet_body")},
-                )
-                for one in asked["variants"]
-            ],
+            variants=as_variants(asked["variants"]),
             actor=self.actor,
             now=clock.now(),
         )
         return Response(template_on_the_wire(latest_templates(self.clinic.id)[asked["slug"]]), status=201)
+
+
+def as_variants(asked: list[dict[str, Any]]) -> list[VariantText]:
+    """Checked words, as the rest of Accord knows them."""
+    return [
+        VariantText(
+            channel=Channel(one["channel"]),
+            language=Language(one["language"]),
+            tone=Tone(one["tone"]),
+            **{name: one[name] for name in FIELDS},
+        )
+        for one in asked
+    ]
 
 
 def template_on_the_wire(template: TemplateWords) -> dict[str, Any]:

@@ -27,12 +27,14 @@ from backend.api import (
     requests_for_consent,
     stops,
     suppressing,
+    template_drafts,
     templates,
 )
 
 CLINIC = "clinics/<slug:slug>"
 PATIENT = f"{CLINIC}/patients/<uuid:patient_id>"
 REPRESENTED = "represented/<uuid:patient_id>"
+TEMPLATE = f"{CLINIC}/templates/<slug:template>"
 PROGRAMME = f"{CLINIC}/programmes/<uuid:programme_id>"
 
 urlpatterns: list[URLPattern] = [
@@ -210,6 +212,12 @@ urlpatterns: list[URLPattern] = [
     path(f"{PROGRAMME}/pause", programmes.ProgrammePause.as_view(), name="programme-pause"),
     path(f"{CLINIC}/enrolments", programmes.Enrolments.as_view(), name="enrolments"),
     path(f"{CLINIC}/templates", templates.Templates.as_view(), name="templates"),
+    path(f"{CLINIC}/templates/lint", template_drafts.TemplateLint.as_view(), name="template-lint"),
+    path(f"{CLINIC}/templates/preview", template_drafts.TemplatePreview.as_view(), name="template-preview"),
+    path(f"{TEMPLATE}/versions", template_drafts.TemplateVersions.as_view(), name="template-versions"),
+    path(f"{TEMPLATE}/draft", template_drafts.TemplateDraftView.as_view(), name="template-draft"),
+    path(f"{TEMPLATE}/draft/approve", template_drafts.TemplateDraftApprove.as_view(), name="template-draft-approve"),
+    path(f"{TEMPLATE}/draft/publish", template_drafts.TemplateDraftPublish.as_view(), name="template-draft-publish"),
     path(f"{CLINIC}/messages", messages.ClinicMessages.as_view(), name="messages"),
     path(f"{CLINIC}/messages/<uuid:message_id>/why", messages.ClinicMessageWhy.as_view(), name="message-why"),
     path(f"{CLINIC}/messages/<uuid:message_id>/doubt", messages.ClinicMessageDoubt.as_view(), name="message-doubt"),

@@ -901,6 +901,40 @@ class Action(Enum):
         version=N,
         variants=N,
     )
+    TEMPLATE_DRAFTED = _spec(
+        "template.drafted",
+        "template",
+        "Revision {revision} of the draft of the template {template} was saved; the linter refuses {refused} points.",
+        "Révision {revision} du brouillon du modèle {template} enregistrée\u00a0; {refused} points y sont refusés.",
+        template=C,
+        revision=N,
+        refused=N,
+    )
+    TEMPLATE_DISCARDED = _spec(
+        "template.discarded",
+        "template",
+        "The draft of the template {template} was thrown away.",
+        "Le brouillon du modèle {template} a été abandonné.",
+        template=C,
+        revision=N,
+    )
+    TEMPLATE_APPROVED = _spec(
+        "template.approved",
+        "template",
+        "A health professional approved revision {revision} of the draft of the template {template}.",
+        "Un professionnel de santé a approuvé la révision {revision} du brouillon du modèle {template}.",
+        template=C,
+        revision=N,
+    )
+    MESSAGE_REWORDED = _spec(
+        "message.reworded",
+        "message",
+        "A planned message takes its words from version {version} of the template {template}.",
+        "Un message prévu prend ses mots de la version {version} du modèle {template}.",
+        message=ID,
+        template=C,
+        version=N,
+    )
     ENTRIES_REFUSED = _spec(
         "log.entries_refused",
         "log",

@@ -16,7 +16,7 @@ from backend.messaging.gate import GATHERED
 from backend.messaging.held import BY_HAND, Held, said
 from backend.messaging.links import Way
 from backend.messaging.models import Message
-from backend.messaging.ways_out import with_way_out
+from backend.messaging.ways_out import framed
 from backend.policy.vocabulary import Channel, Language, MessageState
 from backend.preferences.queries import PreferenceRow, who_want_a_digest
 
@@ -83,7 +83,7 @@ def _one_of(several: Sequence[Held], *, way_out: Callable[[Held], Way | None]) -
     for held in several:
         of_purpose.setdefault(held.purpose.id, []).append(held)
     parts = [
-        with_way_out(_joined([held.bare for held in own if held.bare is not None]), way_out(own[0]))
+        framed(_joined([held.bare for held in own if held.bare is not None]), way_out(own[0]), purpose=own[0].purpose)
         for own in of_purpose.values()
     ]
     whole = _joined(parts)

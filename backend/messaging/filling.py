@@ -32,7 +32,7 @@ from backend.messaging.outcomes import settle
 from backend.messaging.queries import RENEW_STEP, words_of
 from backend.messaging.rendering import TemplateRefused, Words, render, says_a_name
 from backend.messaging.values import Named, template_values
-from backend.messaging.ways_out import CARRY_ONE, with_way_out
+from backend.messaging.ways_out import CARRY_ONE, framed
 from backend.patients.queries import (
     ContactPointRow,
     OccasionWords,
@@ -179,7 +179,7 @@ class _Words:
             reference=str(message.id),
             category=CATEGORY_OF[held.purpose.nature],
         )
-        held.outbound = with_way_out(held.bare, _way_out(held))
+        held.outbound = framed(held.bare, _way_out(held), purpose=held.purpose)
 
 
 NOBODY: Final = PatientNames(family_name="", given_names=())

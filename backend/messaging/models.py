@@ -18,6 +18,10 @@ class TemplateVersion(Guarded):
     number = models.PositiveIntegerField()
     purpose = models.ForeignKey("consent.Purpose", on_delete=models.PROTECT, related_name="+")
     published_at = models.DateTimeField()
+    # Who wrote and who approved its words; nobody did for what Accord ships.
+    written_by = models.UUIDField(null=True)
+    approved_by = models.UUIDField(null=True)
+    approved_at = models.DateTimeField(null=True)
 
     objects = OfClinic.as_manager()
 
@@ -49,6 +53,38 @@ class TemplateVariant(Guarded):
             *Guarded.Meta.constraints,
             AppendOnly(name="messaging_template_variant_append_only"),
             models.UniqueConstraint(fields=["version", "channel", "language", "tone"], name="a_variant_once"),
+        ]
+
+
+class TemplateDraft(Guarded):
+    """The words that staff are working on: the next version of a template, which nobody is sent.
+
+    Every change counts `revision` up and takes an approval away: what is approved is exactly what is published.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    clinic = models.ForeignKey("clinics.Clinic", on_delete=models.PROTECT, related_name="+")
+    slug = models.SlugField(max_length=60)
+    purpose = models.ForeignKey("consent.Purpose", on_delete=models.PROTECT, related_name="+")
+    revision = models.PositiveIntegerField(default=1)
+    variants = models.JSONField(default=list)
+    edited_at = models.DateTimeField()
+    edited_by = models.UUIDField()
+    approved_by = models.UUIDField(null=True)
+    approved_at = models.DateTimeField(null=True)
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "messaging_template_draft"
+        constraints = [
+            *Guarded.Meta.constraints,
+            models.UniqueConstraint(fields=["clinic", "slug"], name="one_draft_of_a_template"),
+            # Four eyes (obligation row 41): nobody approves their own words.
+            models.CheckConstraint(
+                condition=models.Q(approved_by__isnull=True) | ~models.Q(approved_by=models.F("edited_by")),
+                name="nobody_approves_their_own_words",
+            ),
         ]
 
 

@@ -72,6 +72,37 @@ class MessageRow:
     template_number: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRow:
+    """One version of a template, without its words."""
+
+    version_id: UUID
+    number: int
+    published_at: datetime
+    written_by: UUID | None
+    approved_by: UUID | None
+    approved_at: datetime | None
+
+
+def template_history(*, clinic_id: UUID, slug: str) -> list[VersionRow]:
+    """The versions of a template, the newest first. Raises NotFound."""
+    rows = TemplateVersion.objects.in_clinic(clinic_id).filter(slug=slug).order_by("-number")
+    found = [
+        VersionRow(
+            version_id=row.id,
+            number=row.number,
+            published_at=row.published_at,
+            written_by=row.written_by,
+            approved_by=row.approved_by,
+            approved_at=row.approved_at,
+        )
+        for row in rows
+    ]
+    if not found:
+        raise NotFound
+    return found
+
+
 def latest_templates(clinic_id: UUID) -> dict[str, TemplateWords]:
     """The newest version of every template of a clinic."""
     newest: dict[str, TemplateVersion] = {}

@@ -1,6 +1,5 @@
 """Fills templates. Liquid, because staff can edit it without danger: no access to objects, no undefined names."""
 
-import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from uuid import UUID
 from liquid import BoundTemplate, Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 
+from backend.messaging.mail import as_html
 from backend.messaging.segments import with_plain_signs
 from backend.policy.vocabulary import Channel, Language
 
@@ -20,8 +20,6 @@ BREAKS: Final = re.compile(r"[ \t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 GAP: Final = re.compile(r"[ \t]{2,}")
 # Only spaces that break: French sets a no-break space before some signs on purpose.
 GAP_BEFORE_SIGN: Final = re.compile(r"[ \t]+(?=[,.](?:\s|$)|$)", re.MULTILINE)
-FONT: Final = "17px/1.5"
-LARGE_FONT: Final = "24px/1.6"
 REMEMBERED_TEMPLATES: Final = 4_000
 PATIENT: Final = "patient"
 # No filter that makes much out of little, or reads the clock: dates and times come written out.
@@ -131,12 +129,21 @@ def render(
         # One curly apostrophe in a clinic's name would turn the whole SMS into UCS-2: 70 characters a part, not 160.
         text = with_plain_signs(text)
     full_text = _filled(words.body, values, gaps=gaps) if use_discreet else text
+    # Line breaks would end a header; a no-break space is there on purpose.
+    shown_subject = BREAKS.sub(" ", _filled(subject, values, gaps=gaps)).strip(" ")
     return Rendered(
-        # Line breaks would end a header; a no-break space is there on purpose.
-        subject=BREAKS.sub(" ", _filled(subject, values, gaps=gaps)).strip(" "),
+        subject=shown_subject,
         text=text,
         full_text=full_text,
-        html=as_html(text, language=words.language, large_print=large_print) if words.channel is Channel.EMAIL else "",
+        html=as_html(
+            text,
+            language=words.language,
+            large_print=large_print,
+            title=shown_subject,
+            link=str(values.get("link", "")),
+        )
+        if words.channel is Channel.EMAIL
+        else "",
     )
 
 
@@ -194,26 +201,6 @@ def says_a_name(words: Words) -> bool:
         )
     except TemplateRefused:
         return True
-
-
-def as_html(text: str, *, language: Language, large_print: bool = False) -> str:
-    """A plain, responsive page of the text: paragraphs, no picture, no link tracking, nothing from elsewhere.
-
-    Large print is 18 points, which is 24 pixels (UK Association for Accessible Formats, clear and large print).
-    """
-    width, font = (680, LARGE_FONT) if large_print else (560, FONT)
-    paragraphs = "".join(
-        f'<p style="margin:0 0 16px">{html.escape(part).replace(chr(10), "<br>")}</p>'
-        for part in text.split("\n\n")
-        if part.strip()
-    )
-    return (
-        f'<!doctype html><html lang="{language.value}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1"></head>'
-        f'<body style="margin:0;background:#f4f5f7"><div style="max-width:{width}px;margin:0 auto;padding:24px;'
-        f'background:#ffffff;color:#1b1f24;font:{font} system-ui,sans-serif">'
-        f"{paragraphs}</div></body></html>"
-    )
 
 
 @lru_cache(maxsize=REMEMBERED_TEMPLATES)

@@ -283,7 +283,12 @@ def test_the_dry_run_says_whom_and_why_not(desk: Client, consenting, silent, now
 
 
 def test_templates_are_published_in_versions_and_bad_words_are_named(desk: Client) -> None:
-    variant = {"channel": "sms", "language": "fr", "tone": "formal", "body": "RDV le {{ appointment.date }}"}
+    variant = {
+        "channel": "sms",
+        "language": "fr",
+        "tone": "formal",
+        "body": "{{ clinic.discreet_name }} : le {{ appointment.date }}",
+    }
     path = f"{NORTHGATE}/templates"
 
     made = desk.post(path, {"slug": "short", "purpose": REMINDER, "variants": [variant]})

@@ -55,6 +55,7 @@ from backend.consent.operations import (
     withdraw_consent,
 )
 from backend.consent.queries import get_purpose
+from backend.messaging import operations as templates
 from backend.messaging.calls import CallOutcome, end_call, take_call
 from backend.messaging.carriers.base import FailureCode, InDoubt, PermanentFailure
 from backend.messaging.delivery import deliver_due_messages
@@ -88,6 +89,7 @@ from backend.policy.vocabulary import (
     Method,
     ObjectionScope,
     RestrictionGround,
+    Tone,
 )
 from backend.preferences.operations import PreferenceChange, change_preferences
 from backend.privacy.portability import Form, export_own_data
@@ -126,6 +128,9 @@ class Stage:
     @property
     def of_patient(self):
         return {**self.of_clinic, "patient_id": self.patient.id, "actor": self.patient.actor}
+
+    def professional(self):
+        return make_member(self.clinic.id, "approver@northgate", now=self.now, is_health_professional=True)
 
     def take(self, *lines):
         import_records(**self.of_clinic, records=lines, source="test")
@@ -395,6 +400,32 @@ def run_another(stage):
     run_programme(other.id, REMINDER, manager=stage.manager, doctor=doctor, now=stage.now)
 
 
+def draft_words(stage):
+    """New words for the reminder, by SMS to whoever is written to formally in French, and by push in both forms."""
+    words = [
+        templates.VariantText(
+            channel=channel,
+            language=Language.FRENCH,
+            tone=Tone.FORMAL,
+            subject="" if channel is Channel.SMS else "{{ clinic.discreet_name }}",
+            body="{{ clinic.discreet_name }} : le {{ appointment.short_date }}.",
+        )
+        for channel in (Channel.SMS, Channel.PUSH, Channel.EMAIL)
+    ]
+    return templates.save_draft(slug=REMINDER, purpose=REMINDER, variants=words, **stage.of_clinic)
+
+
+def discard_words(stage):
+    draft_words(stage)
+    templates.discard_draft(slug=REMINDER, **stage.of_clinic)
+
+
+def reword(stage):
+    make_appointment(stage.patient, starts_at=stage.now + timedelta(days=3) + TOMORROW, now=stage.now)
+    plan_programmes(now=stage.now)
+    templates.publish_draft(slug=REMINDER, revision=draft_words(stage).revision, reword_planned=True, **stage.of_clinic)
+
+
 def rotate(stage):
     rotate_keys(actor=system_actor("rotation"), now=stage.now)
 
@@ -524,6 +555,15 @@ PROVOKED = {
     Action.MESSAGE_REPORTED: opt_out,
     Action.MESSAGES_READ: lambda stage: (stage.remind(), stage.get("messages")),
     Action.TEMPLATE_PUBLISHED: start_another,
+    Action.TEMPLATE_DRAFTED: draft_words,
+    Action.TEMPLATE_DISCARDED: lambda stage: (
+        draft_words(stage),
+        templates.discard_draft(slug=REMINDER, **stage.of_clinic),
+    ),
+    Action.TEMPLATE_APPROVED: lambda stage: templates.approve_draft(
+        slug=REMINDER, revision=draft_words(stage).revision, **stage.of_clinic | {"actor": stage.professional()}
+    ),
+    Action.MESSAGE_REWORDED: reword,
     Action.LOG_READ: lambda stage: stage.get("audit/entries", role=Role.DPO, actor=stage.dpo),
     Action.CONSENTS_EXPORTED: lambda stage: stage.get("consents/export", role=Role.DPO, actor=stage.dpo),
     Action.OWN_DATA_EXPORTED: lambda stage: export_own_data(**stage.of_patient, form=Form.JSON),

@@ -8,8 +8,8 @@ from django.core.management import call_command
 from backend.clinics.models import Clinic
 from backend.consent.models import ConsentEvent, ConsentState
 from backend.messaging.delivery import deliver_due_messages
+from backend.messaging.mail import as_html
 from backend.messaging.models import Message
-from backend.messaging.rendering import as_html
 from backend.policy.vocabulary import Channel, Decided, Language, MessageState
 from backend.preferences.queries import PreferenceRow, get_preferences
 from backend.programmes.operations import plan_programmes

@@ -2,7 +2,8 @@
 
 import pytest
 
-from backend.messaging.rendering import LONGEST_OUTPUT, TemplateRefused, Words, as_html, check_template, fill, render
+from backend.messaging.mail import as_html
+from backend.messaging.rendering import LONGEST_OUTPUT, TemplateRefused, Words, check_template, fill, render
 from backend.messaging.values import invented_values
 from backend.policy.vocabulary import Channel, Language
 from backend.vault.identifiers import new_id
@@ -113,6 +114,7 @@ def test_paragraphs_and_line_breaks_of_the_text_are_those_of_the_page():
 
     assert "Un.<br>Deux.</p>" in page
     assert page.count("<p ") == 2
+    assert "<h1" not in page
     assert 'lang="fr"' in page
     assert "http" not in page
 

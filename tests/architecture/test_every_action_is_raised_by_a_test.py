@@ -556,10 +556,7 @@ PROVOKED = {
     Action.MESSAGES_READ: lambda stage: (stage.remind(), stage.get("messages")),
     Action.TEMPLATE_PUBLISHED: start_another,
     Action.TEMPLATE_DRAFTED: draft_words,
-    Action.TEMPLATE_DISCARDED: lambda stage: (
-        draft_words(stage),
-        templates.discard_draft(slug=REMINDER, **stage.of_clinic),
-    ),
+    Action.TEMPLATE_DISCARDED: discard_words,
     Action.TEMPLATE_APPROVED: lambda stage: templates.approve_draft(
         slug=REMINDER, revision=draft_words(stage).revision, **stage.of_clinic | {"actor": stage.professional()}
     ),

@@ -55,7 +55,7 @@ def without_way_out(message: OutboundMessage) -> OutboundMessage:
     if message.channel is Channel.PUSH:
         return message
     text, links = re.subn(r"\n+[^\n]*https?://\S+/u/\S+\Z", "", message.text)
-    html, buttons = re.subn(r"<p [^>]*><a [^>]*/u/[^>]*>[^<]*</a></p>(?=</div></body>)", "", message.html)
+    html, buttons = re.subn(r"<p [^>]*><a [^>]*/u/[^>]*>[^<]*</a></p>(?=</footer></div></body>)", "", message.html)
     assert links == 1
     assert buttons == bool(message.html)
     return replace(message, text=text, html=html)

@@ -54,8 +54,9 @@ def without_way_out(message: OutboundMessage) -> OutboundMessage:
     """What stands above the link at the end, whose token is another one for everybody."""
     if message.channel is Channel.PUSH:
         return message
-    text, links = re.subn(r"\n+[^\n]*https?://\S+/u/\S+\Z", "", message.text)
-    html, buttons = re.subn(r"<p [^>]*><a [^>]*/u/[^>]*>[^<]*</a></p>(?=</footer></div></body>)", "", message.html)
+    foot = r"\n\n[^\n]+\n[^\n]+\n" if message.channel is Channel.EMAIL else r"\n"
+    text, links = re.subn(rf"{foot}[^\n]*https?://\S+/u/\S+\Z", "", message.text)
+    html, buttons = re.subn(r"<footer.*/u/.*</footer>(?=</div></body>)", "", message.html)
     assert links == 1
     assert buttons == bool(message.html)
     return replace(message, text=text, html=html)

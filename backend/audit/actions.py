@@ -956,9 +956,10 @@ class Action(Enum):
     CONSENTS_EXPORTED = _spec(
         "consent.exported",
         "consent",
-        "Consents and their events were exported ({forms}; from {first_day} to {last_day}; purposes: {purposes}).",
-        "Des consentements et leurs événements ont été exportés ({forms} ; du {first_day} au {last_day} ; "
-        "finalités : {purposes}).",
+        "Consents and their events were exported ({forms}{first_day:, from §|}{last_day:, until §|}, "
+        "{purposes:for §|for all purposes}).",
+        "Des consentements et leurs événements ont été exportés ({forms}{first_day:, à partir du §|}"
+        "{last_day:, jusqu’au §|}, {purposes:pour §|pour toutes les finalités}).",
         export=ID,
         forms=CS,
         purposes=CS,
@@ -1008,15 +1009,31 @@ class Action(Enum):
         """What happened, for people."""
         template = self.spec.french if language is Language.FRENCH else self.spec.english
         shown = {
-            name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            name: _Word(", ".join(map(str, value)) if isinstance(value, list) else str(value))
             for name, value in details.items()
         }
         return template.format_map(_Shown(shown))
 
 
-class _Shown(dict[str, str]):
-    def __missing__(self, name: str) -> str:
-        return "•••"
+UNSAID: Final = frozenset({"", "any"})
+"""Nothing was asked for in particular: a sentence does not say that by a code."""
+
+
+class _Word(str):
+    """A detail in a sentence. `{first_day:from §|at any time}`: the former where a day was said, else the latter."""
+
+    __slots__ = ()
+
+    def __format__(self, wanted: str) -> str:
+        if not wanted:
+            return str(self)
+        said, _bar, unsaid = wanted.partition("|")
+        return unsaid if self in UNSAID else said.replace("§", self)
+
+
+class _Shown(dict[str, _Word]):
+    def __missing__(self, name: str) -> _Word:
+        return _Word("•••")
 
 
 BY_CODE: Final[Mapping[str, Action]] = {action.spec.code: action for action in Action}

@@ -117,3 +117,34 @@ def test_a_detail_opens_nothing_in_a_sentence():
 def test_an_actor_is_named_by_a_pseudonym(actor, shown):
     assert actor.header == shown
     assert str(ID) not in actor.header
+
+
+@pytest.mark.parametrize(
+    ("first_day", "last_day", "purposes", "english", "french"),
+    [
+        ("any", "any", [], ", for all purposes", ", pour toutes les finalités"),
+        (
+            "2026-01-01",
+            "2026-03-31",
+            ["recall", "offers"],
+            ", from 2026-01-01, until 2026-03-31, for recall, offers",
+            ", à partir du 2026-01-01, jusqu’au 2026-03-31, pour recall, offers",
+        ),
+        (
+            "any",
+            "2026-03-31",
+            [],
+            ", until 2026-03-31, for all purposes",
+            ", jusqu’au 2026-03-31, pour toutes les finalités",
+        ),
+    ],
+)
+def test_an_export_without_limits_is_told_as_a_person_would(first_day, last_day, purposes, english, french):
+    details = {"forms": ["csv", "fhir"], "first_day": first_day, "last_day": last_day, "purposes": purposes}
+    told = {language: Action.CONSENTS_EXPORTED.sentence(language, details) for language in Language}
+
+    assert told == {
+        Language.ENGLISH: f"Consents and their events were exported (csv, fhir{english}).",
+        Language.FRENCH: f"Des consentements et leurs événements ont été exportés (csv, fhir{french}).",
+    }
+    assert "•••" in Action.CONSENTS_EXPORTED.sentence(Language.ENGLISH, {})

@@ -16,7 +16,13 @@ REGION: Final = {"fr": "FR", "en": "GB"}
 
 def as_page(told: Readable) -> bytes:
     """HTML in the frame of the patients' pages. It was asked for with a token, so it links to no other such page."""
-    return render_to_string("portal/receipt.html", {"told": told, "words": told.labels}).encode()
+    frame = {
+        "language": told.language,
+        "title": told.labels["title"],
+        "clinic": told.clinic,
+        "telephone": told.telephone,
+    }
+    return render_to_string("portal/receipt.html", {**frame, "told": told, "words": told.labels}).encode()
 
 
 def as_pdf(told: Readable) -> bytes:

@@ -20,9 +20,10 @@ from backend.consent.queries import NoticeRow, latest_notices
 from backend.errors import DomainError
 from backend.policy.vocabulary import Channel, ConsentStatus, Decision, Language
 from backend.portal.confirming_words import WORDS
+from backend.portal.frame import framed
 from backend.portal.leaving import A_MINUTE, HANGING_ON, POLICY, knocks_too_often, with_headers
 from backend.portal.leaving_words import BY_CHANNEL, moment
-from backend.portal.start import NAMES, language_of
+from backend.portal.start import language_of
 
 ANSWERS = {"given": Decision.GIVEN, "refused": Decision.REFUSED}
 AFTER = {ConsentStatus.GIVEN: "given", ConsentStatus.REFUSED: "refused", ConsentStatus.PENDING: "waiting"}
@@ -91,12 +92,8 @@ def _nowhere(request: HttpRequest) -> HttpResponse:
 def _page(request: HttpRequest, step: str, question: Question | None, *, status: int = 200) -> HttpResponse:
     language = language_of(request)
     words = WORDS[language]
-    shown: dict[str, Any] = {
-        "language": language.value,
-        "languages": [{"code": one.value, "name": NAMES[one], "is_this": one is language} for one in Language],
-        "step": step,
-        "words": {**words["frame"], **words[step], "clinic": "", "telephone": ""},
-    }
+    told = {**words["frame"], **words[step]}
+    shown: dict[str, Any] = {**framed(language, title=told["title"]), "step": step, "words": told}
     if question is not None:
         clinic = get_clinic(question.clinic_id)
         named = {
@@ -104,12 +101,8 @@ def _page(request: HttpRequest, step: str, question: Question | None, *, status:
             "channel": BY_CHANNEL[language][Channel(question.channel)],
             "until": moment(question.expires_at, language, clinic.time_zone),
         }
-        shown["words"] = {
-            **words["frame"],
-            **{name: text.format(**named) for name, text in words[step].items()},
-            "clinic": clinic.discreet_name,
-            "telephone": clinic.telephone.replace(" ", "\N{NO-BREAK SPACE}"),
-        }
+        told |= {name: text.format(**named) for name, text in words[step].items()}
+        shown |= framed(language, title=told["title"], clinic=clinic.discreet_name, telephone=clinic.telephone)
         if step in {"ask", "changed"}:
             notice = latest_notices(question.clinic_id, question.audience).get(language)
             shown |= {"asks": notice is not None, "notice": notice, "statement": _statement(question, notice, language)}

@@ -19,8 +19,9 @@ from backend import clock
 from backend.messaging.links import WayOut, find_way_out
 from backend.messaging.operations.leaving import withdraw_by_link
 from backend.policy.vocabulary import Channel, Language, Method, Nature
+from backend.portal.frame import framed
 from backend.portal.leaving_words import BY_CHANNEL, KIND, WORDS, moment
-from backend.portal.start import NAMES, language_of
+from backend.portal.start import language_of
 
 POLICY: Final = {
     "default-src": ["'none'"],
@@ -107,17 +108,14 @@ def _address(request: HttpRequest) -> str:
 
 def _page(request: HttpRequest, step: str, found: WayOut | None, *, status: int = 200) -> HttpResponse:
     language = language_of(request)
-    response = render(
-        request,
-        "portal/leave.html",
-        {
-            "language": language.value,
-            "languages": [{"code": one.value, "name": NAMES[one], "is_this": one is language} for one in Language],
-            "step": step,
-            "words": _filled(language, step, found),
-        },
-        status=status,
+    words = _filled(language, step, found)
+    frame = framed(
+        language,
+        title=words["title"],
+        clinic="" if found is None else found.clinic.discreet_name,
+        telephone="" if found is None else found.clinic.telephone,
     )
+    response = render(request, "portal/leave.html", {**frame, "step": step, "words": words}, status=status)
     response["Content-Language"] = language.value
     return with_headers(response)
 
@@ -125,9 +123,9 @@ def _page(request: HttpRequest, step: str, found: WayOut | None, *, status: int 
 def _filled(language: Language, step: str, found: WayOut | None) -> dict[str, Any]:
     """The words of one page. Of the clinic it names what a lock screen may show, of the purpose its kind."""
     words = WORDS[language]
-    common = {name: words[name] for name in ("space", "skip", "language", "nothing_to_explain")}
+    common = {name: words[name] for name in ("space", "skip", "language", "nothing_to_explain", "call")}
     if found is None:
-        return {**common, **words[step], "clinic": "", "telephone": "", "call": ""}
+        return {**common, **words[step]}
     named = {
         "kind": KIND[language][Nature(found.purpose.nature)],
         "channel": BY_CHANNEL[language][Channel(found.way.channel)],
@@ -135,13 +133,7 @@ def _filled(language: Language, step: str, found: WayOut | None) -> dict[str, An
         if found.stopped_since is None
         else words["since"].format(moment=moment(found.stopped_since, language, found.clinic.time_zone)),
     }
-    return {
-        **common,
-        **{name: text.format(**named) for name, text in words[step].items()},
-        "clinic": found.clinic.discreet_name,
-        "telephone": found.clinic.telephone.replace(" ", "\N{NO-BREAK SPACE}"),
-        "call": words["call"],
-    }
+    return {**common, **{name: text.format(**named) for name, text in words[step].items()}}
 
 
 def with_headers(response: HttpResponse) -> HttpResponse:

@@ -15,9 +15,9 @@ from backend.clinics.queries import get_clinic_by_slug
 from backend.consent.queries import NoticeRow, get_notice, purposes_of
 from backend.errors import NotFound
 from backend.policy.vocabulary import Audience, Language
+from backend.portal.frame import framed
 from backend.portal.leaving import POLICY
 from backend.portal.leaving_words import moment
-from backend.portal.start import NAMES
 
 LARGEST_VERSION: Final = 2**31 - 1
 WORDS: Final = {
@@ -30,7 +30,7 @@ WORDS: Final = {
         "fingerprint": "Empreinte SHA-256\N{NO-BREAK SPACE}:",
         "for_child": "Le texte pour les enfants",
         "for_everybody": "Le texte pour tous",
-        "call": "Une question\N{NO-BREAK SPACE}? Appelez le",
+        "call": "Une question\N{NARROW NO-BREAK SPACE}? Appelez le",
     },
     Language.ENGLISH: {
         "space": "Your choices",
@@ -41,7 +41,7 @@ WORDS: Final = {
         "fingerprint": "SHA-256 fingerprint:",
         "for_child": "The text for children",
         "for_everybody": "The text for everybody",
-        "call": "A question? Call",
+        "call": "Any question? Call",
     },
 }
 
@@ -72,22 +72,17 @@ def notice(
         request,
         "portal/notice.html",
         {
-            "language": spoken.value,
-            "languages": [
-                {
-                    "code": one.value,
-                    "name": NAMES[one],
-                    "is_this": one is spoken,
-                    "address": _address(slug, found, one, found.audience),
-                }
-                for one in Language
-            ],
+            **framed(
+                spoken,
+                title=found.title,
+                clinic=clinic.name,
+                telephone=clinic.telephone,
+                address=lambda one: _address(slug, found, one, found.audience),
+            ),
             "words": {**words, "about": words["about"].format(version=version, moment=published)},
             "notice": found,
             "other": _other(slug, found, clinic.id),
             "asked": asked,
-            "clinic": clinic.name,
-            "telephone": clinic.telephone.replace(" ", "\N{NO-BREAK SPACE}"),
         },
     )
     response["Content-Language"] = spoken.value

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from backend.messaging.calendars import together
 from backend.messaging.carriers.base import OutboundMessage
 from backend.messaging.gate import GATHERED
 from backend.messaging.held import BY_HAND, Held, said
@@ -99,7 +100,10 @@ def _one_of(several: Sequence[Held], *, way_out: Callable[[Held], Way | None]) -
 def _joined(parts: Sequence[OutboundMessage]) -> OutboundMessage:
     between = "\n\n* * *\n\n" if parts[0].channel is Channel.EMAIL else "\n\n"
     return replace(
-        parts[0], text=between.join(part.text for part in parts), html=_one_page([part.html for part in parts])
+        parts[0],
+        text=between.join(part.text for part in parts),
+        html=_one_page([part.html for part in parts]),
+        calendar=together([part.calendar for part in parts if part.calendar]),
     )
 
 

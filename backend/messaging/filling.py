@@ -10,6 +10,7 @@ from uuid import UUID
 from backend.audit.actors import Actor
 from backend.audit.recording import Entry
 from backend.clinics.queries import ClinicFacts, get_clinic
+from backend.messaging.calendars import appointment_entry
 from backend.messaging.carriers.base import (
     FailureCode,
     OutboundMessage,
@@ -30,7 +31,7 @@ from backend.messaging.operations.confirming import link_in
 from backend.messaging.operations.leaving import make_links
 from backend.messaging.outcomes import settle
 from backend.messaging.queries import RENEW_STEP, words_of
-from backend.messaging.rendering import TemplateRefused, Words, render, says_a_name
+from backend.messaging.rendering import TemplateRefused, Words, render, says, says_a_name
 from backend.messaging.values import Named, template_values
 from backend.messaging.ways_out import CARRY_ONE, framed
 from backend.patients.queries import (
@@ -178,10 +179,31 @@ class _Words:
             sender_name=clinic.discreet_name,
             reference=str(message.id),
             category=CATEGORY_OF[held.purpose.nature],
+            calendar=self._calendar(held, words, clinic, discreet=preferences.discreet),
         )
         held.outbound = framed(held.bare, _way_out(held), purpose=held.purpose)
 
+    def _calendar(self, held: Held, words: Words, clinic: ClinicFacts, *, discreet: bool) -> str:
+        """The appointment that an e-mail speaks of, for the patient's calendar; nothing for one that is over."""
+        message, said_at = held.message, held.message.claimed_at or held.message.planned_at
+        occasion = None if message.occasion_id is None else self.occasions.get(message.occasion_id)
+        if held.channel is not Channel.EMAIL or not says(words, APPOINTMENT) or occasion is None:
+            return ""
+        if message.occasion_id is None or occasion.starts_at is None or occasion.starts_at <= said_at:
+            return ""
+        return appointment_entry(
+            occasion_id=message.occasion_id,
+            clinic_id=clinic.id,
+            clinic=clinic.discreet_name,
+            starts_at=occasion.starts_at,
+            planned_at=message.planned_at,
+            said_at=said_at,
+            language=words.language,
+            place="" if discreet else occasion.place,
+        )
 
+
+APPOINTMENT: Final = "appointment"
 NOBODY: Final = PatientNames(family_name="", given_names=())
 Variants = dict[UUID, dict[tuple[Channel, Language, Tone], Words]]
 

@@ -190,12 +190,17 @@ def names_used(source: str) -> list[tuple[str, int]]:
     ]
 
 
-@lru_cache(maxsize=REMEMBERED_TEMPLATES)
 def says_a_name(words: Words) -> bool:
     """Does any of these texts ask for the patient's name? One that can not be read is refused when it is filled."""
+    return says(words, PATIENT)
+
+
+@lru_cache(maxsize=2 * REMEMBERED_TEMPLATES)
+def says(words: Words, group: str) -> bool:
+    """Does any of these texts ask for a name of this group?"""
     try:
         return any(
-            name.partition(".")[0] == PATIENT
+            name.partition(".")[0] == group
             for source in (words.subject, words.body, words.discreet_subject, words.discreet_body)
             for name, _place in names_used(source)
         )

@@ -100,7 +100,14 @@ def correct_birth_date(patient: PatientInTest, born: date | None, *, now: dateti
 
 
 def make_appointment(
-    patient: PatientInTest, *, starts_at: datetime, now: datetime, source_id: str = "", status: str = "booked"
+    patient: PatientInTest,
+    *,
+    starts_at: datetime,
+    now: datetime,
+    source_id: str = "",
+    status: str = "booked",
+    place: str = "Cabinet 2",
+    practitioner: str = "Dr Exemple",
 ) -> str:
     """An appointment; the same `source_id` again moves or cancels it."""
     source_id = source_id or f"appointment-{next(_numbers)}"
@@ -114,8 +121,8 @@ def make_appointment(
         status=status,  # type: ignore[arg-type] # tests pass the codes as text
         starts_at=starts_at,
         ends_at=starts_at + timedelta(minutes=20),
-        place="Cabinet 2",
-        practitioner="Dr Exemple",
+        place=place,
+        practitioner=practitioner,
         label="",
     )
     import_records(clinic_id=patient.clinic_id, records=[record], source="test", actor=system_actor(), now=now)

@@ -20,6 +20,8 @@ class OutboundMessage:
     text: str
     subject: str = ""
     html: str = ""
+    # An iCalendar object (RFC 5545) that goes along with an e-mail.
+    calendar: str = ""
     sender_name: str = ""
     reference: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -63,8 +63,8 @@ class ContactPointOutput(Output):
     """One way to reach a patient. It is used only once it is verified (by a code) or attested (by staff)."""
 
     id = serializers.UUIDField()
-    kind = Choice(choices=[("phone", "phone"), ("email", "email")])
-    value = serializers.CharField()
+    kind = Choice(choices=[("phone", "phone"), ("email", "email"), ("postal", "postal")])
+    value = serializers.CharField(help_text="A postal address has its lines one below the other.")
     status = choice_of(ContactStatus)
     reason = serializers.CharField(help_text="Why it can not be used; empty otherwise.")
     how = serializers.CharField(help_text="How it was checked; empty otherwise.")

@@ -312,6 +312,7 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
     "call_not_allowed": _both(
         "Cet appel ne peut pas être passé, ou pas maintenant.", "This call may not be made, or not now."
     ),
+    "nothing_to_print": _both("Il n’y a pas de courrier à imprimer maintenant.", "There is no letter to print now."),
     "not_in_doubt": _both(
         "On sait déjà ce qu’est devenu ce message.", "It is known already what became of this message."
     ),

@@ -836,6 +836,14 @@ class Action(Enum):
         attempt=ID,
         reason=C,
     )
+    LETTERS_PRINTED = _spec(
+        "message.printed",
+        "message",
+        "The letters of a print batch were made into a PDF ({count}); addresses and words are read.",
+        "Les courriers d’un lot d’impression ont été mis en PDF ({count}) ; adresses et textes sont lus.",
+        batch=ID,
+        count=N,
+    )
     CALL_TAKEN = _spec(
         "call.taken",
         "message",

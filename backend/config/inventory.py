@@ -220,6 +220,7 @@ REASONS: Final[dict[str, dict[str, str]]] = {
         "carrier": STATE,
         "carrier_reference": "the carrier's own name for the message",
         "sent_with": ID,
+        "print_batch": ID,
         "failure": "why, as a code",
     },
     "messaging.CarrierReport": {

@@ -172,8 +172,8 @@ def _claim(*, clinic_id: UUID, message_id: UUID, actor: Actor, now: datetime) ->
         if row.state not in WAITING or row.due_at > now:
             raise CallNotWaiting
         # As for a worker: a patient's messages go through one hand at a time, so that no cap is passed.
-        lock_patients({row.patient_id})
-        if patients_in_hand([row.patient_id]).exists():
+        ours = lock_patients({row.patient_id})
+        if row.patient_id not in ours or patients_in_hand(ours).exists():
             raise CallNotWaiting
         held = Held(row, new_id(), purposes_by_id([row.purpose_id])[row.purpose_id])
         draft = draft_about(held, Action.MESSAGE_CLAIMED, attempt=held.attempt_id, **where(held))

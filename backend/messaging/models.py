@@ -88,6 +88,23 @@ class TemplateDraft(Guarded):
         ]
 
 
+class PrintBatch(Guarded):
+    """Letters that staff printed together. What became of each is said of the message."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    clinic = models.ForeignKey("clinics.Clinic", on_delete=models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+    made_by = models.CharField(max_length=40)
+    letters = models.PositiveSmallIntegerField()
+
+    objects = OfClinic.as_manager()
+
+    class Meta:
+        db_table = "messaging_print_batch"
+        constraints = [*Guarded.Meta.constraints, AppendOnly(name="messaging_print_batch_append_only")]
+        indexes = [models.Index(fields=["clinic", "-made_at", "-id"], name="print_batch_of_clinic")]
+
+
 class Message(OfPatient):
     """One message to one patient: planned, decided upon, handed over or withheld, and why."""
 
@@ -116,6 +133,7 @@ class Message(OfPatient):
     tries = models.PositiveSmallIntegerField(default=0)
     # The message whose sending carried this one, where the patient wants them together.
     sent_with = models.UUIDField(null=True)
+    print_batch = models.ForeignKey(PrintBatch, null=True, on_delete=models.PROTECT, related_name="+")
     carrier = models.CharField(max_length=20, blank=True)
     carrier_reference = models.CharField(max_length=200, blank=True)
     failure = models.CharField(max_length=40, blank=True)

@@ -14,7 +14,7 @@ from backend.messaging.links import Way
 from backend.messaging.mail import with_footer
 from backend.policy.vocabulary import Channel, Language
 
-CARRY_ONE: Final = frozenset({Channel.EMAIL, Channel.SMS})
+CARRY_ONE: Final = frozenset({Channel.EMAIL, Channel.SMS, Channel.LETTER})
 LINE: Final = {Language.FRENCH: "Arrêter ces messages", Language.ENGLISH: "Stop these messages"}
 # In an SMS the circumflex alone would make it cost double.
 SMS_LINE: Final = {Language.FRENCH: "Ne plus recevoir :", Language.ENGLISH: "To stop:"}

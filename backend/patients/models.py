@@ -214,6 +214,7 @@ class ContactKind(models.TextChoices):
     PHONE = "phone"
     EMAIL = "email"
     PUSH = "push"
+    POSTAL = "postal"
 
 
 class ContactPoint(OfPatient):

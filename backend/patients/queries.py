@@ -148,6 +148,7 @@ KINDS_OF_CHANNEL: Final = {
     Channel.PUSH: ContactKind.PUSH,
     Channel.SMS: ContactKind.PHONE,
     Channel.EMAIL: ContactKind.EMAIL,
+    Channel.LETTER: ContactKind.POSTAL,
     Channel.CALL: ContactKind.PHONE,
 }
 

@@ -26,10 +26,15 @@ from backend.vault.identifiers import new_id
 CHANNELS_OF: Final = {
     ContactKind.PHONE: (Channel.SMS, Channel.CALL),
     ContactKind.EMAIL: (Channel.EMAIL,),
+    ContactKind.POSTAL: (Channel.LETTER,),
     # A device forgets its token when its owner signs out; the next one who signs in there is somebody else.
     ContactKind.PUSH: (),
 }
-INDEX_OF: Final = {ContactKind.PHONE: Indexed.PHONE, ContactKind.EMAIL: Indexed.EMAIL}
+INDEX_OF: Final = {
+    ContactKind.PHONE: Indexed.PHONE,
+    ContactKind.EMAIL: Indexed.EMAIL,
+    ContactKind.POSTAL: Indexed.POSTAL,
+}
 
 
 class Lifting(StrEnum):

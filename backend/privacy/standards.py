@@ -8,7 +8,7 @@ from backend.consent.standards.fhir import bundle_of, fhir_resources
 from backend.patients.models import ContactKind
 from backend.privacy.portability import OwnData, OwnPoint
 
-SYSTEM: Final = {ContactKind.PHONE: "phone", ContactKind.EMAIL: "email"}
+SYSTEM: Final = {ContactKind.PHONE: "phone", ContactKind.EMAIL: "email", ContactKind.POSTAL: "other"}
 
 
 def own_bundle(told: OwnData, *, site: str) -> Json:

@@ -29,6 +29,7 @@ class Indexed(StrEnum):
     SUPPRESSED = "suppressed|v1"
     LINK = "link|v1"
     QUESTION = "question|v1"
+    POSTAL = "postal|v1"
 
 
 def blind_index(kind: Indexed, value: str, *, clinic_id: UUID) -> bytes:

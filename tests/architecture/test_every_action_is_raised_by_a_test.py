@@ -60,6 +60,7 @@ from backend.messaging.calls import CallOutcome, end_call, take_call
 from backend.messaging.carriers.base import FailureCode, InDoubt, PermanentFailure
 from backend.messaging.delivery import deliver_due_messages
 from backend.messaging.doubts import look_into_doubts, settle_doubt
+from backend.messaging.letters import make_print_batch, print_batch_pdf
 from backend.messaging.links import Way
 from backend.messaging.models import Message
 from backend.messaging.operations.leaving import make_links, take_inbound_sms
@@ -106,6 +107,7 @@ from tests.factories.patients import PatientInTest, consent, correct_birth_date,
 from tests.factories.programmes import REMINDER, define_words, make_mistaken_purpose, run_programme, whole_notice
 from tests.factories.tampering import forge
 from tests.messaging.test_calls import VISIT, offer_by
+from tests.messaging.test_letters import address
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOMORROW = timedelta(days=1, hours=4)
@@ -382,6 +384,16 @@ def call(stage):
     end_call(**stage.of_clinic, message_id=message.id, outcome=CallOutcome.REACHED)
 
 
+def print_letters(stage):
+    offer_by((Channel.LETTER,), stage.clinic, doctor=stage.manager, now=stage.now)
+    consent(stage.patient, purpose=VISIT, channels=[Channel.LETTER], now=stage.now)
+    address(stage.patient, stage.now)
+    make_appointment(stage.patient, starts_at=stage.now + TOMORROW, now=stage.now)
+    plan_programmes(now=stage.now)
+    batch = make_print_batch(**stage.of_clinic)
+    print_batch_pdf(**stage.of_clinic, batch_id=batch.id)
+
+
 def opt_out(stage):
     stage.remind(lambda _: PermanentFailure(FailureCode.RECIPIENT_OPTED_OUT))
     work_off_reports(now=stage.now)
@@ -547,6 +559,7 @@ PROVOKED = {
     Action.MESSAGE_HANDED_OVER: lambda stage: stage.remind(),
     Action.MESSAGE_FAILED: lambda stage: stage.remind(lambda _: PermanentFailure(FailureCode.ADDRESS_GONE)),
     Action.MESSAGE_IN_DOUBT: lambda stage: stage.remind(lambda _: InDoubt()),
+    Action.LETTERS_PRINTED: print_letters,
     Action.CALL_TAKEN: call,
     Action.CALL_ENDED: call,
     Action.MESSAGE_SOUGHT: look_for,

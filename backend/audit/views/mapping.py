@@ -285,6 +285,7 @@ ROWS: Final[Mapping[str, Mapped]] = {
     ),
     "message.handed_over": _decision(SUCCESS),
     "message.in_doubt": _update("Communication", "message", outcome=NOT_NOW, reasons=("reason",)),
+    "message.printed": _read("Communication", "batch"),
     "message.planned": _create("Communication", "message"),
     "message.planning": _operation(),
     "message.read": _read("Communication"),

@@ -63,6 +63,8 @@ def add_contact_point(
     *, clinic_id: UUID, patient_id: UUID, kind: ContactKind, value: str, region: str, actor: Actor, now: datetime
 ) -> UUID:
     """Add a telephone number or an e-mail address. Raises InvalidInput where it can not be one."""
+    if kind is ContactKind.POSTAL:
+        raise InvalidInput("A postal address is written in lines.", field="kind")
     if kind is ContactKind.PUSH:
         raise InvalidInput("A device makes itself known by signing in.", field="kind")
     require_patient(clinic_id=clinic_id, patient_id=patient_id)
@@ -119,7 +121,7 @@ def prepare_code(*, clinic_id: UUID, patient_id: UUID, contact_point_id: UUID, a
         contact_point=contact_point_id,
     ):
         point = _locked(clinic_id, patient_id, contact_point_id)
-        if point.status == ContactStatus.UNUSABLE:
+        if point.status == ContactStatus.UNUSABLE or point.kind == ContactKind.POSTAL:
             raise ContactPointUnusable
         if point.code_asked_at is not None and now < point.code_asked_at + pause:
             raise CodeTooSoon

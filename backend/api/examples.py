@@ -53,6 +53,14 @@ MOTHER: Final[dict[str, Any]] = {
     "scope": ["consents", "preferences", "messages"],
     "proof": {"document": "family record", "seen_on": "2026-10-01"},
 }
+AN_AUNT: Final[dict[str, Any]] = {
+    **MOTHER,
+    "kind": "guardianship",
+    "family_name": "Exemple",
+    "given_names": ["Ada"],
+    "relationship": "guardian",
+    "proof": {"document": "judgment", "reference": "2026/123", "seen_on": "2026-10-01"},
+}
 EVENINGS_OFF: Final[dict[str, Any]] = {
     "channel_order": ["push", "sms", "email"],
     "frequency": {"max": 3, "per": "week"},
@@ -133,6 +141,7 @@ TAKE_DOWN: Final = _request("Yes, on paper", ON_PAPER)
 TAKE_DOWN_ALOUD: Final = _request("No, by word of mouth", ALOUD)
 ASK_BY_LINK: Final = _request("By a link, from a form", BY_LINK)
 REPRESENT: Final = _request("A mother", MOTHER)
+ADD_REPRESENTATIVE: Final = _request("Enter a guardian", AN_AUNT)
 PREFER: Final = _request("Not in the evening", EVENINGS_OFF)
 TRY: Final = _request("Only two a week, over the last month", TRIAL)
 SIGN_IN: Final = _request("A Firebase installation", DEVICE)

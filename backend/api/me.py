@@ -261,7 +261,7 @@ class MyDevices(MeEndpoint):
     def get(self, request: Request) -> Response:
         """Devices that are signed in."""
         refuse_unknown(request)
-        return page([DeviceOutput(point).data for point in _devices(self.patient.id)])
+        return page([DeviceOutput(point).data for point in devices_of(self.patient.id)])
 
     @extend_schema(request=DeviceInput, responses={201: DeviceOutput}, examples=[examples.SIGN_IN])
     @idempotent
@@ -292,7 +292,7 @@ class MyDevice(MeEndpoint):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, device_id: UUID) -> Response:  # noqa: ARG002 - DRF's signature
         """Sign a device out: nothing is sent there any more."""
-        if device_id not in {point.id for point in _devices(self.patient.id)}:
+        if device_id not in {point.id for point in devices_of(self.patient.id)}:
             raise NotFound
         remove_device(
             clinic_id=self.clinic.id,
@@ -345,5 +345,6 @@ def _contact_point(point: ContactPointRow, value: str, suppressed: Sequence[Supp
     return dict(ContactPointOutput(shown).data)
 
 
-def _devices(patient_id: UUID) -> list[ContactPointRow]:
+def devices_of(patient_id: UUID) -> list[ContactPointRow]:
+    """Devices that are signed in."""
     return [point for point in contact_points_of([patient_id])[patient_id] if point.kind is ContactKind.PUSH]

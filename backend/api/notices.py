@@ -177,7 +177,7 @@ class MyNoticesServed(MeEndpoint):
 
     @extend_schema(request=NoticeServedInput, responses={201: MadeOutput})
     @idempotent
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request, **_path: object) -> Response:
         """Say which notice is on the screen: evidence of what a yes was said to."""
         asked = NoticeServedInput.read(request)
         surface: dict[str, Any] = {name: asked[name] for name in ("app_version", "screen") if name in asked}

@@ -1,5 +1,6 @@
 """Objections (GDPR Art. 21) and restrictions (Art. 18): by the patient, or taken down by staff."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -11,7 +12,7 @@ from rest_framework.response import Response
 
 from backend import clock
 from backend.api.consents import EvidenceInput, as_json, spoken_at
-from backend.api.endpoints import MeEndpoint, PatientEndpoint, page
+from backend.api.endpoints import MeEndpoint, PatientEndpoint, is_shown, page
 from backend.api.fields import Day, Input, Moment, Output, Slug, choice_of
 from backend.api.idempotency import idempotent
 from backend.api.pages import refuse_unknown
@@ -22,6 +23,7 @@ from backend.consent.operations import Expression, Objected, object_to, take_bac
 from backend.consent.queries import objections_of
 from backend.patients.operations import Restricted, lift_restriction, restrict_processing
 from backend.patients.queries import find_restriction
+from backend.policy.contact import EVERY_PURPOSE
 from backend.policy.vocabulary import LiftingReason, Method, ObjectionScope, RestrictionGround
 
 OBJECTING: Final = (Method.PAPER_FORM, Method.VERBAL)
@@ -95,16 +97,21 @@ class MyObjections(MeEndpoint):
     tag = "consent"
 
     @extend_schema(responses=ObjectionsPage)
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, **_path: object) -> Response:
         """Everything objected to, and what was taken back since."""
         refuse_unknown(request)
-        return _listed(self)
+        self.note_hidden()
+        return _listed(self, hidden=self.hidden)
 
     @extend_schema(request=ObjectionInput, responses={201: StoppedOutput})
     @idempotent
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request, **_path: object) -> Response:
         """Object. No reason is asked for, and the answer says whether anything can still arrive."""
-        return _object(self, ObjectionInput.read(request), Method.APP)
+        asked = ObjectionInput.read(request)
+        if "purpose" in asked:
+            self.refuse_hidden(asked["purpose"])
+        now = clock.now()
+        return _object(self, asked, self.expression(occurred_at=now), now, hidden=self.hidden)
 
 
 class MyObjection(MeEndpoint):
@@ -139,7 +146,9 @@ class PatientObjections(PatientEndpoint):
     @idempotent
     def post(self, request: Request, **_path: object) -> Response:
         """Take an objection down: always accepted, without proof."""
-        return _object(self, ObjectionInput.read(request), Method.STAFF_WITHDRAWAL)
+        now = clock.now()
+        expression = Expression(method=Method.STAFF_WITHDRAWAL, occurred_at=now)
+        return _object(self, ObjectionInput.read(request), expression, now)
 
 
 class PatientObjectionTakenBack(PatientEndpoint):
@@ -220,22 +229,26 @@ class PatientRestrictionLifted(PatientEndpoint):
 Where = MeEndpoint | PatientEndpoint
 
 
-def _listed(view: Where) -> Response:
+def _listed(view: Where, *, hidden: frozenset[str] = frozenset()) -> Response:
     rows = objections_of(clinic_id=view.clinic.id, patient_id=view.patient.id)
-    return page([ObjectionOutput(row).data for row in rows])
+    return page([ObjectionOutput(row).data for row in rows if is_shown(row.purpose or EVERY_PURPOSE, hidden)])
 
 
-def _object(view: Where, asked: dict[str, Any], method: Method) -> Response:
-    now = clock.now()
+def _object(
+    view: Where, asked: dict[str, Any], expression: Expression, now: datetime, *, hidden: frozenset[str] = frozenset()
+) -> Response:
     done = object_to(
         clinic_id=view.clinic.id,
         patient_id=view.patient.id,
         scope=ObjectionScope(asked["scope"]),
         purpose=asked.get("purpose"),
-        expression=Expression(method=method, occurred_at=now),
+        expression=expression,
         actor=view.actor,
         now=now,
     )
+    if hidden and "purpose" not in asked:
+        # Messages about what is kept from whoever asks may be among them: not even their ids are told.
+        done = replace(done, already_left=(), in_doubt=())
     return _stopped(done)
 
 

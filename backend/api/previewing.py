@@ -73,6 +73,7 @@ class _Preview(Endpoint):
     tag = "preferences"
     clinic: ClinicFacts
     patient: PatientFacts
+    hidden: frozenset[str] = frozenset()
 
     @extend_schema(request=PreviewInput, responses=PreviewOutput, examples=[examples.TRY])
     def post(self, request: Request, **_path: object) -> Response:
@@ -84,12 +85,13 @@ class _Preview(Endpoint):
         refuse_unknown(request)
         asked = PreviewInput.read(request)
         change = change_of(asked.get("preferences", {}))
-        refuse_unknown_purposes(self.clinic.id, change)
+        refuse_unknown_purposes(self.clinic.id, change, hidden=self.hidden)
         preview = preview_preferences(
             clinic_id=self.clinic.id,
             patient_id=self.patient.id,
             change=change,
             days=asked["days"],
+            hidden=self.hidden,
             actor=self.actor,
             now=clock.now(),
         )

@@ -17,21 +17,38 @@ from rest_framework.response import Response
 
 from backend import clock
 from backend.api.consents import MyConsents, MyNotices
-from backend.api.endpoints import MeEndpoint, is_shown
-from backend.api.me import MeOutput
+from backend.api.endpoints import MeEndpoint, is_shown, page
+from backend.api.me import (
+    ContactPointsPage,
+    DeviceOutput,
+    DevicesPage,
+    MeOutput,
+    addresses_of,
+    contact_points_on_the_wire,
+    devices_of,
+)
 from backend.api.messages import MyMessage, MyMessages, MyMessageWhy
+from backend.api.notices import MyNoticesServed
+from backend.api.objections import MyObjections
 from backend.api.own_data import MyExport
 from backend.api.pages import refuse_unknown
 from backend.api.permissions import RepresentativeOnly
 from backend.api.preferences import MyPreferenceHistory, MyPreferences
+from backend.api.previewing import MyPreferencePreview
 from backend.api.problems import RecordedNotFound
 from backend.api.receipts import MyReceipt
 from backend.audit.actions import Action
 from backend.audit.recording import record, record_refusal
 from backend.consent.operations import Expression
 from backend.errors import NotFound
-from backend.patients.queries import PatientProfile, representations_by_id, reveal_profiles
+from backend.patients.queries import (
+    PatientProfile,
+    representations_by_id,
+    reveal_contact_values,
+    reveal_profiles,
+)
 from backend.policy.ages import Capacity, capacity
+from backend.policy.contact import EVERY_PURPOSE
 from backend.policy.vocabulary import Audience, RepresentationKind, RepresentationScope
 from backend.privacy.portability import Part
 
@@ -215,3 +232,74 @@ class RepresentedMessageWhy(RepresentedEndpoint, MyMessageWhy):
     permission_classes = [RepresentativeOnly]
     tag = "represented"
     scope = RepresentationScope.MESSAGES
+
+
+class RepresentedNoticesServed(RepresentedEndpoint, MyNoticesServed):
+    """What the representative was shown."""
+
+    permission_classes = [RepresentativeOnly]
+    tag = "represented"
+    scope = RepresentationScope.CONSENTS
+
+
+class RepresentedObjections(RepresentedEndpoint, MyObjections):
+    """Objections: a representative may make one, which only ever narrows; taking one back is the patient's."""
+
+    permission_classes = [RepresentativeOnly]
+    tag = "represented"
+    scope = RepresentationScope.CONSENTS
+
+
+class RepresentedPreferencePreview(RepresentedEndpoint, MyPreferencePreview):
+    """What other preferences would have changed: of the messages that this person may see."""
+
+    permission_classes = [RepresentativeOnly]
+    tag = "represented"
+    scope = RepresentationScope.PREFERENCES
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """It tells of messages, so it takes that right, too."""
+        super().initial(request, *args, **kwargs)
+        if RepresentationScope.MESSAGES not in self.covers:
+            raise exceptions.PermissionDenied(code="not_represented")
+        self.note_hidden()
+
+
+class RepresentedContactPoints(RepresentedEndpoint):
+    """Where this person is written to about the patient."""
+
+    permission_classes = [RepresentativeOnly]
+    tag = "represented"
+    scope = RepresentationScope.MESSAGES
+
+    @extend_schema(responses=ContactPointsPage)
+    def get(self, request: Request, **_path: object) -> Response:
+        """Their own numbers and addresses; those of the patient are the patient's. Looking is recorded."""
+        refuse_unknown(request)
+        points = [one for one in addresses_of(self.patient.id) if one.representative_id == self.representative_id]
+        with record(
+            Action.PATIENT_READ,
+            by=self.actor,
+            now=clock.now(),
+            clinic_id=self.clinic.id,
+            about=self.patient.id,
+            reason="contact_points",
+        ) as entry:
+            values = reveal_contact_values([point.id for point in points], entry=entry)
+        return page(contact_points_on_the_wire(points, values))
+
+
+class RepresentedDevices(RepresentedEndpoint):
+    """The devices on which the patient is signed in."""
+
+    permission_classes = [RepresentativeOnly]
+    tag = "represented"
+    scope = RepresentationScope.MESSAGES
+
+    @extend_schema(responses=DevicesPage)
+    def get(self, request: Request, **_path: object) -> Response:
+        """How many there are, and whether they are used; none where the patient keeps everything to themselves."""
+        refuse_unknown(request)
+        self.note_hidden()
+        points = [] if EVERY_PURPOSE in self.hidden else devices_of(self.patient.id)
+        return page([DeviceOutput(point).data for point in points])

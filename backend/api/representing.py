@@ -1,5 +1,6 @@
 """Who represents a patient: for staff, who see the proof; and for the patient, who may keep something from them."""
 
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,13 +14,15 @@ from backend import clock
 from backend.api import examples
 from backend.api.endpoints import MeEndpoint, PatientEndpoint, page
 from backend.api.fields import Day, Input, Line, Output, Text, YesNo, choice_of
+from backend.api.idempotency import idempotent
+from backend.api.notices import MadeOutput
 from backend.api.pages import refuse_unknown
 from backend.api.permissions import PatientOnly, StaffOnly, StaffWritesDpoReads
 from backend.audit.actions import Action
 from backend.audit.recording import record
 from backend.consent.queries import purposes_of
 from backend.errors import InvalidInput
-from backend.patients.operations import end_representation, hide_purposes, set_representation
+from backend.patients.operations import add_representative, end_representation, hide_purposes, set_representation
 from backend.patients.representatives import RepresentativeProfile, reveal_representatives
 from backend.policy.contact import EVERY_PURPOSE
 from backend.policy.vocabulary import RepresentationKind, RepresentationScope
@@ -44,6 +47,26 @@ class RepresentationInput(Input):
     ends_on = Day(required=False, allow_null=True)
     proof = ProofInput(required=False)
     patient_agrees = YesNo(default=False, help_text="A carer acts by the patient's own word, and by nothing else.")
+
+
+class Relationship(StrEnum):
+    """How somebody is related to the patient, as files say it, too."""
+
+    MOTHER = "mother"
+    FATHER = "father"
+    PARENT = "parent"
+    GUARDIAN = "guardian"
+    SPOUSE = "spouse"
+    CHILD = "child"
+    OTHER = "other"
+
+
+class NewRepresentativeInput(RepresentationInput):
+    """Who acts for the patient, by what right, and what was shown."""
+
+    family_name = Line(max_length=100)
+    given_names = serializers.ListField(child=Line(max_length=100), min_length=1, max_length=5)
+    relationship = choice_of(Relationship)
 
 
 class HiddenInput(Input):
@@ -88,6 +111,19 @@ class PatientRepresentatives(PatientEndpoint):
         refuse_unknown(request)
         return _listed(self)
 
+    @extend_schema(request=NewRepresentativeInput, responses={201: MadeOutput}, examples=[examples.ADD_REPRESENTATIVE])
+    @idempotent
+    def post(self, request: Request, **_path: object) -> Response:
+        """Enter somebody whom no file names, with the right that was shown to you."""
+        asked: dict[str, Any] = NewRepresentativeInput.read(request)
+        representative_id = add_representative(
+            family_name=asked["family_name"],
+            given_names=asked["given_names"],
+            relationship=asked["relationship"],
+            **_right(self, asked),
+        )
+        return Response(MadeOutput({"id": representative_id}).data, status=201)
+
 
 class PatientRepresentative(PatientEndpoint):
     """One representative."""
@@ -99,20 +135,7 @@ class PatientRepresentative(PatientEndpoint):
     def post(self, request: Request, representative_id: UUID, **_path: object) -> Response:
         """Say by what right somebody acts for the patient, what was shown, for what, and until when."""
         asked: dict[str, Any] = RepresentationInput.read(request)
-        proof = asked.get("proof", {})
-        set_representation(
-            clinic_id=self.clinic.id,
-            patient_id=self.patient.id,
-            representative_id=representative_id,
-            kind=RepresentationKind(asked["kind"]),
-            scope=frozenset(RepresentationScope(one) for one in asked["scope"]),
-            starts_on=asked.get("starts_on"),
-            ends_on=asked.get("ends_on"),
-            proof={name: value if isinstance(value, str) else value.isoformat() for name, value in proof.items()},
-            patient_agrees=asked["patient_agrees"],
-            actor=self.actor,
-            now=clock.now(),
-        )
+        set_representation(representative_id=representative_id, **_right(self, asked))
         return Response(status=204)
 
 
@@ -170,6 +193,23 @@ class MyHiddenPurposes(MeEndpoint):
     def post(self, request: Request, representative_id: UUID) -> Response:
         """Keep these purposes to yourself: no message about them goes there, and nothing about them is shown there."""
         return _hide(self, request, representative_id)
+
+
+def _right(view: PatientEndpoint, asked: dict[str, Any]) -> dict[str, Any]:
+    """By what right, for what, from when until when, and who says so."""
+    proof = asked.get("proof", {})
+    return {
+        "clinic_id": view.clinic.id,
+        "patient_id": view.patient.id,
+        "kind": RepresentationKind(asked["kind"]),
+        "scope": frozenset(RepresentationScope(one) for one in asked["scope"]),
+        "starts_on": asked.get("starts_on"),
+        "ends_on": asked.get("ends_on"),
+        "proof": {name: value if isinstance(value, str) else value.isoformat() for name, value in proof.items()},
+        "patient_agrees": asked["patient_agrees"],
+        "actor": view.actor,
+        "now": clock.now(),
+    }
 
 
 def _listed(view: Where) -> Response:

@@ -83,6 +83,23 @@ urlpatterns: list[URLPattern] = [
         represented.RepresentedReceipt.as_view(),
         name="represented-receipt",
     ),
+    path(
+        f"{REPRESENTED}/notices/served",
+        represented.RepresentedNoticesServed.as_view(),
+        name="represented-notices-served",
+    ),
+    path(f"{REPRESENTED}/objections", represented.RepresentedObjections.as_view(), name="represented-objections"),
+    path(
+        f"{REPRESENTED}/preferences/preview",
+        represented.RepresentedPreferencePreview.as_view(),
+        name="represented-preference-preview",
+    ),
+    path(
+        f"{REPRESENTED}/contact-points",
+        represented.RepresentedContactPoints.as_view(),
+        name="represented-contact-points",
+    ),
+    path(f"{REPRESENTED}/devices", represented.RepresentedDevices.as_view(), name="represented-devices"),
     path(f"{REPRESENTED}/export", represented.RepresentedExport.as_view(), name="represented-export"),
     path(f"{REPRESENTED}/preferences", represented.RepresentedPreferences.as_view(), name="represented-preferences"),
     path(

@@ -24,6 +24,7 @@ from backend.messaging.gate import COUNTED, LONGEST_CAP, closed_days
 from backend.messaging.models import Message
 from backend.patients.queries import PatientFacts, require_patient
 from backend.policy.contact import (
+    EVERY_PURPOSE,
     REASON_ORDER,
     ConsentFact,
     ContactFacts,
@@ -100,9 +101,19 @@ class Preview:
 
 
 def preview_preferences(
-    *, clinic_id: UUID, patient_id: UUID, change: PreferenceChange, days: int, actor: Actor, now: datetime
+    *,
+    clinic_id: UUID,
+    patient_id: UUID,
+    change: PreferenceChange,
+    days: int,
+    actor: Actor,
+    now: datetime,
+    hidden: frozenset[str] = frozenset(),
 ) -> Preview:
-    """Say which messages of the last days would have come with this change. Nothing is changed. Raises InvalidInput."""
+    """Say which messages of the last days would have come with this change. Nothing is changed. Raises InvalidInput.
+
+    What is `hidden` from whoever asks is left out, and counts for nothing.
+    """
     if not 1 <= days <= MOST_DAYS:
         raise InvalidInput(f"From 1 to {MOST_DAYS} days.", field="days")
     patient = require_patient(clinic_id=clinic_id, patient_id=patient_id)
@@ -117,11 +128,14 @@ def preview_preferences(
         fields=list(change.said),
         days=days,
     ):
-        return _preview(patient, wanted, since=now - timedelta(days=days), until=now)
+        return _preview(patient, wanted, since=now - timedelta(days=days), until=now, hidden=hidden)
 
 
-def _preview(patient: PatientFacts, wanted: PreferenceRow, *, since: datetime, until: datetime) -> Preview:
+def _preview(
+    patient: PatientFacts, wanted: PreferenceRow, *, since: datetime, until: datetime, hidden: frozenset[str]
+) -> Preview:
     of_patient = Message.objects.in_clinic(patient.clinic_id).filter(patient_id=patient.id)
+    of_patient = of_patient.none() if EVERY_PURPOSE in hidden else of_patient.exclude(purpose__slug__in=hidden)
     rows = list(
         of_patient.filter(
             Q(state__in=RECEIVED, claimed_at__gt=since, claimed_at__lte=until)

@@ -15,7 +15,7 @@ from benchmarks.results import Result, Row, Sample
 SIZE: Final = 5_000
 LARGE: Final = 1_000_000
 GROWTH: Final = 10
-TASKS: Final = ("rebuild", "export_tables", "export_all")
+TASKS: Final = ("rebuild", "export_tables", "export_fhir", "export_dpv", "export_all")
 
 
 def run(*, size: int, is_long: bool) -> Result:

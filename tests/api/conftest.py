@@ -1,7 +1,8 @@
 """Clients that show the tokens of the cast."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.core.cache import cache
@@ -9,10 +10,12 @@ from django.utils import timezone, translation
 from rest_framework.test import APIClient
 
 from backend.accounts.models import Role
-from backend.accounts.operations import issue_account_token, issue_patient_token
+from backend.accounts.operations import issue_account_token, issue_patient_token, issue_representative_token
 from backend.audit.actors import Actor, system_actor
 from backend.clinics.queries import ClinicFacts
-from tests.factories.patients import PatientInTest
+from tests.conftest import DAY
+from tests.consent.test_deciding import mother_of
+from tests.factories.patients import PatientInTest, make_patient
 
 LIFE = timedelta(days=30)
 
@@ -106,3 +109,39 @@ def stranger(outsider: Actor, southbank: ClinicFacts, as_member: Callable[..., C
 def nobody(db: None) -> Client:
     """Shows no token."""
     return Client()
+
+
+def born(now: datetime, years: int, days: int = 5) -> date:
+    """The birth date of somebody who turned so old a few days ago."""
+    today = now.date()
+    return today.replace(year=today.year - years) - timedelta(days=days)
+
+
+@pytest.fixture
+def child(northgate: ClinicFacts, now: datetime) -> PatientInTest:
+    """Ten years old."""
+    return make_patient(northgate.id, now=now - DAY, birth_date=born(now, 10))
+
+
+@pytest.fixture
+def teenager(northgate: ClinicFacts, now: datetime) -> PatientInTest:
+    """Sixteen years old."""
+    return make_patient(northgate.id, now=now - DAY, birth_date=born(now, 16))
+
+
+@pytest.fixture
+def mother(now: datetime) -> Callable[[PatientInTest], tuple[Client, UUID]]:
+    """The token of the mother of a patient, and who she is."""
+
+    def of_patient(patient: PatientInTest) -> tuple[Client, UUID]:
+        representative_id = mother_of(patient, now - DAY)
+        token = issue_representative_token(
+            clinic_id=patient.clinic_id,
+            patient_id=patient.id,
+            representative_id=representative_id,
+            actor=system_actor(),
+            now=now - DAY,
+        )
+        return Client(token), representative_id
+
+    return of_patient

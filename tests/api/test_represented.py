@@ -1,11 +1,10 @@
 """`/represented/{patient}`: as far as a representation goes, today, and never what the patient keeps to themselves."""
 
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from backend.accounts.operations import issue_representative_token
 from backend.audit.actions import Action
 from backend.audit.actors import system_actor
 from backend.consent.models import ConsentEvent
@@ -14,7 +13,7 @@ from backend.patients.operations import hide_purposes, set_representation
 from backend.policy.vocabulary import Channel, RepresentationKind, RepresentationScope
 from backend.programmes.operations import plan_programmes
 from backend.vault.identifiers import new_id
-from tests.api.conftest import Client
+from tests.api.conftest import Client, born
 from tests.conftest import DAY
 from tests.consent.test_deciding import mother_of
 from tests.factories.log import actions_recorded
@@ -30,11 +29,6 @@ YES: dict[str, Any] = {
     "language": "fr",
     "shown": {"initial_state": "off"},
 }
-
-
-def born(now: datetime, years: int, days: int = 5) -> date:
-    today = now.date()
-    return today.replace(year=today.year - years) - timedelta(days=days)
 
 
 def of(patient: PatientInTest, path: str = "") -> str:
@@ -58,34 +52,6 @@ def represent(patient, mother, now, **changes):
             **changes,
         }
     )
-
-
-@pytest.fixture
-def child(northgate, now):
-    return make_patient(northgate.id, now=now - DAY, birth_date=born(now, 10))
-
-
-@pytest.fixture
-def teenager(northgate, now):
-    return make_patient(northgate.id, now=now - DAY, birth_date=born(now, 16))
-
-
-@pytest.fixture
-def mother(now):
-    """The token of the mother of a patient, and who she is."""
-
-    def of_patient(patient):
-        representative_id = mother_of(patient, now - DAY)
-        token = issue_representative_token(
-            clinic_id=patient.clinic_id,
-            patient_id=patient.id,
-            representative_id=representative_id,
-            actor=system_actor(),
-            now=now - DAY,
-        )
-        return Client(token), representative_id
-
-    return of_patient
 
 
 def test_a_mother_and_her_child_say_yes_together_each_in_their_own_app(child, mother, as_patient) -> None:

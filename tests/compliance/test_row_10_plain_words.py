@@ -15,8 +15,9 @@ from backend.consent.models import ConsentEvent, Notice, NoticeServed
 from backend.consent.operations import publish_notice
 from backend.policy.vocabulary import Language, Tone
 from backend.programmes.library.catalogue import load_notice, load_purposes, load_templates
-from tests.api.test_represented import YES, born, of
-from tests.api.test_represented import mother as mother  # noqa: PLC0414 - a fixture
+from tests.api.conftest import born
+from tests.api.conftest import mother as mother  # noqa: PLC0414 - a fixture
+from tests.api.test_represented import YES, of
 from tests.conftest import DAY
 from tests.factories.patients import make_patient
 from tests.factories.programmes import whole_notice

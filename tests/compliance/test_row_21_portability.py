@@ -14,8 +14,9 @@ from backend.audit.leaf import canonical_json
 from backend.consent.models import ConsentEvent, Notice
 from backend.patients.models import ContactPoint, Patient
 from backend.policy.vocabulary import Channel, RepresentationScope
-from tests.api.test_represented import born, of, represent
-from tests.api.test_represented import mother as mother  # noqa: PLC0414 - a fixture
+from tests.api.conftest import born
+from tests.api.conftest import mother as mother  # noqa: PLC0414 - a fixture
+from tests.api.test_represented import of, represent
 from tests.conftest import DAY
 from tests.consent.standards import pcf
 from tests.consent.test_objecting import mothers_phone

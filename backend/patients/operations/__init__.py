@@ -21,7 +21,12 @@ from backend.patients.operations.erasing import (
 )
 from backend.patients.operations.importing import ImportCounts, import_records
 from backend.patients.operations.intake import ImportRow, RowOutcome
-from backend.patients.operations.representing import end_representation, hide_purposes, set_representation
+from backend.patients.operations.representing import (
+    add_representative,
+    end_representation,
+    hide_purposes,
+    set_representation,
+)
 from backend.patients.operations.restricting import Restricted, lift_restriction, restrict_processing
 
 __all__ = [
@@ -34,6 +39,7 @@ __all__ = [
     "Restricted",
     "RowOutcome",
     "add_contact_point",
+    "add_representative",
     "ask_for_erasure",
     "attest_contact_point",
     "confirm_erasure",

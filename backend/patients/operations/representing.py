@@ -1,10 +1,13 @@
 """Who may act for a patient, for what and until when; and what an adolescent keeps from their parents."""
 
+import secrets
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
+
+from django.db import transaction
 
 from backend.audit.actions import Action
 from backend.audit.actors import Actor
@@ -14,6 +17,66 @@ from backend.errors import InvalidInput, NotFound
 from backend.patients.models import Representative
 from backend.patients.queries import lock_patient, require_patient
 from backend.policy.vocabulary import RepresentationKind, RepresentationScope
+from backend.vault.identifiers import new_id
+
+
+def add_representative(
+    *,
+    clinic_id: UUID,
+    patient_id: UUID,
+    family_name: str,
+    given_names: Sequence[str],
+    relationship: str,
+    kind: RepresentationKind,
+    scope: frozenset[RepresentationScope],
+    starts_on: date | None,
+    ends_on: date | None,
+    proof: dict[str, Any],
+    patient_agrees: bool,
+    actor: Actor,
+    now: datetime,
+) -> UUID:
+    """Enter somebody who acts for a patient, whom no file names, with the right that was shown; their id.
+
+    Raises what `set_representation` raises.
+    """
+    require_patient(clinic_id=clinic_id, patient_id=patient_id)
+    representative_id = new_id()
+    with transaction.atomic():
+        lock_patient(clinic_id=clinic_id, patient_id=patient_id)
+        with record(
+            Action.REPRESENTATIVE_RECORDED,
+            by=actor,
+            now=now,
+            clinic_id=clinic_id,
+            about=patient_id,
+            representative=representative_id,
+            relationship=relationship,
+        ):
+            Representative.objects.create(
+                id=representative_id,
+                clinic_id=clinic_id,
+                patient_id=patient_id,
+                # No file will name them by this.
+                source_index=secrets.token_bytes(32),
+                relationship=relationship,
+                family_name=family_name,
+                given_names=list(given_names),
+            )
+        set_representation(
+            clinic_id=clinic_id,
+            patient_id=patient_id,
+            representative_id=representative_id,
+            kind=kind,
+            scope=scope,
+            starts_on=starts_on,
+            ends_on=ends_on,
+            proof=proof,
+            patient_agrees=patient_agrees,
+            actor=actor,
+            now=now,
+        )
+    return representative_id
 
 
 def set_representation(

@@ -1,6 +1,6 @@
 """Row 36, CNIL on SMS and e-mail: each message names its sender and offers a free way out that stops it.
 
-Not yet: texts that a clinic writes itself are not read for it; push messages are stopped in the app.
+Texts that a clinic writes itself are read for it before they are published. Push messages are stopped in the app.
 """
 
 import re
@@ -60,3 +60,22 @@ def test_no_message_names_a_number_that_costs_more(library, now):  # noqa: F811 
     assert [
         one for one in given_to(carriers) if re.search(r"(?<!\d)(08 ?9\d|3\d{3}(?!\d)|[4-8]\d{4}(?!\d))", one.text)
     ] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("Nous vous attendons demain.", "sender_missing"),
+        ("{{ clinic.discreet_name }} : appelez le 0 892 70 12 34.", "surcharge_number"),
+        ("{{ clinic.discreet_name }} : STOP au 36111.", "stop_word"),
+    ],
+)
+def test_what_a_clinic_writes_itself_is_not_published_without(desk, body, found):
+    variant = {"channel": "sms", "language": "fr", "tone": "formal", "body": body}
+
+    answer = desk.post(
+        "/api/v1/clinics/northgate/templates", {"slug": "own", "purpose": REMINDER, "variants": [variant]}
+    )
+
+    assert answer.status_code == 409
+    assert found in answer.json()["findings"]

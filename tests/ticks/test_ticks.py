@@ -72,8 +72,14 @@ def worker(broker: str, sandbox: Sandbox, folder: Path) -> Iterator[None]:
 
 
 def whose_reminder_is_due(now: datetime) -> datetime:
-    """An appointment of tonight or tomorrow, whose reminder was due at nine the day before, at any hour."""
+    """An appointment of tonight or tomorrow, whose reminder was due at nine the day before, at any hour.
+
+    The last reminder is worth sending for 22 hours: from seven to nine the one that is due is yesterday's first one, of
+    an appointment the day after tomorrow, which is worth sending for 30.
+    """
     here = now.astimezone(ZoneInfo("Europe/Paris"))
+    if REMINDED_AT - 2 <= here.hour < REMINDED_AT:
+        return here.replace(hour=22) + timedelta(days=2)
     return here.replace(hour=22) + timedelta(days=int(here.hour >= REMINDED_AT))
 
 

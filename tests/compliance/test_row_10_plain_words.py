@@ -213,3 +213,33 @@ def test_an_older_notice_without_such_words_is_shown_and_kept_as_it_is(northgate
     assert {one["audience"] for one in shown_to(app).values()} == {"everybody"}
     app.post("/api/v1/me/consents", YES)
     assert ConsentEvent.objects.get(patient_id=child.id).notice.audience == "everybody"
+
+
+def showing(client, audience):
+    answer = client.post(
+        "/api/v1/me/notices/served", {"notice_version": 2, "language": "fr", "audience": audience, "screen": "choices"}
+    )
+    assert answer.status_code == 201, answer.content
+    return {"initial_state": "off", "notice_served": answer.json()["id"]}
+
+
+@pytest.mark.parametrize("audience", ["child", "everybody"])
+def test_a_child_whose_app_names_what_it_showed_answers_to_just_that(northgate_for_all, as_patient, now, audience):
+    child = patient_of(northgate_for_all, now, 10)
+    app = as_patient(child)
+
+    said = app.post("/api/v1/me/consents", {**YES, "notice_version": 2, "shown": showing(app, audience)})
+
+    assert said.status_code == 201, said.content
+    assert ConsentEvent.objects.get(patient_id=child.id).notice.audience == audience
+
+
+def test_an_adult_who_was_shown_the_text_for_children_was_not_told_enough(northgate_for_all, as_patient, now):
+    adult = patient_of(northgate_for_all, now, 40)
+    app = as_patient(adult)
+
+    refused = app.post("/api/v1/me/consents", {**YES, "notice_version": 2, "shown": showing(app, "child")})
+
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["field"] == "shown.notice_served"
+    assert not ConsentEvent.objects.filter(patient_id=adult.id).exists()

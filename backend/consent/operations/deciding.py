@@ -361,11 +361,19 @@ def _say(
 
 
 def _refuse_another_showing(expression: Expression, *, patient_id: UUID, notice: NoticeRow) -> None:
-    """Where the evidence names a showing of the notice, it was this notice that this patient was shown."""
+    """Where the evidence names a showing of the notice, it was this notice that this patient was shown.
+
+    In the words for everybody or in those for children: which, is looked at where the patient's age is known.
+    """
     served = expression.evidence.get(SERVED)
     if served is None:
         return
-    if not NoticeServed.objects.filter(id=served, patient_id=patient_id, notice_id=notice.id).exists():
+    of_this_notice = NoticeServed.objects.filter(
+        patient_id=patient_id,
+        notice__version=notice.version,
+        notice__language=notice.language,
+    )
+    if not of_this_notice.filter(id=served).exists():
         raise InvalidInput("This notice was not shown to this patient.", field=f"shown.{SERVED}")
 
 
@@ -418,14 +426,25 @@ def _notice_shown(saying: _Saying, deciding: Deciding, entry: Entry) -> NoticeRo
     """The words that whoever said it was shown: a child has a text of their own, where the notice has one."""
     if saying.notice is None:
         return None
-    audience = saying.expression.shown_to
+    is_joint = deciding.needs_both or (
+        saying.decision is Decision.REFUSED
+        and is_child(clinic_id=saying.clinic_id, patient_id=saying.patient_id, entry=entry, now=saying.now)
+    )
+    audience = saying.expression.shown_to or _audience_served(saying.expression)
     if audience is None:
-        is_joint = deciding.needs_both or (
-            saying.decision is Decision.REFUSED
-            and is_child(clinic_id=saying.clinic_id, patient_id=saying.patient_id, entry=entry, now=saying.now)
-        )
         audience = Audience.CHILD if is_joint and saying.expression.by_patient else Audience.EVERYBODY
+    elif audience is Audience.CHILD and not is_joint and saying.expression.shown_to is None:
+        # What a child is told leaves out what everybody else has to know.
+        raise InvalidInput("This patient is no child: show the notice for everybody.", field=f"shown.{SERVED}")
     return notice_for(saying.notice, audience, clinic_id=saying.clinic_id)
+
+
+def _audience_served(expression: Expression) -> Audience | None:
+    """For whom the words were that the evidence names a showing of; None where it names none."""
+    served = expression.evidence.get(SERVED)
+    if served is None:
+        return None
+    return Audience(NoticeServed.objects.values_list("notice__audience", flat=True).get(id=served))
 
 
 def notice_for(notice: NoticeRow, audience: Audience, *, clinic_id: UUID) -> NoticeRow:

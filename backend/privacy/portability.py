@@ -88,8 +88,8 @@ def export_own_data(
     """Hand out what the patient gave: contact points, preferences with their history, consents with their words.
 
     `hidden` are purposes that whoever asks is not told of, `representative_id` who asks in the patient's place: they
-    get their own addresses, not the patient's. It grows with what one person said, and with nothing else. Raises
-    NotFound.
+    get their own addresses, and none of the patient's. It grows with what one person said, and with nothing else.
+    Raises NotFound.
     """
     require_patient(clinic_id=clinic_id, patient_id=patient_id)
     wanted = tuple(part for part in Part if part in parts)
@@ -113,9 +113,11 @@ def export_own_data(
                 if _is_told(one.purpose or "", hidden)
             )
         has_preferences = Part.PREFERENCES in wanted
+        profile = reveal_profiles([patient_id], entry=entry)[patient_id]
         return OwnData(
             clinic=get_clinic(clinic_id),
-            profile=reveal_profiles([patient_id], entry=entry)[patient_id],
+            # Where a child lives is not told to a parent who does not know it.
+            profile=profile if representative_id is None else replace(profile, address={}),
             parts=wanted,
             made_at=now,
             points=_points(patient_id, representative_id, entry) if Part.CONTACT_POINTS in wanted else (),

@@ -197,10 +197,10 @@ def test_who_represents_a_patient_takes_what_their_right_covers_and_not_what_is_
 
     assert {one["purpose"] for one in told["consents"]} == {REMINDER}
     assert RECALL not in told["preferences"]["purposes"]
-    assert (told["objections"], told["contact_points"]) == ([], [])
+    assert (told["objections"], told["contact_points"], told["patient"]["address"]) == ([], [], {})
     for form in ("fhir", "dpv"):
         written = take(client, form, of(teenager, "/export")).content.decode()
-        assert not any(kept in written for kept in (RECALL, PHONE, ADDRESS))
+        assert not any(kept in written for kept in (RECALL, PHONE, ADDRESS, "rue des Lilas"))
     # What was left out is recorded as refused (CSP, L.1111-5).
     assert actions_recorded(northgate.id)[Action.ACCESS_REFUSED] == 3
 

@@ -1,7 +1,7 @@
 """Reads consents as the standards tell them: one record for each purpose and channel that anything was said of."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid5
@@ -48,19 +48,28 @@ def records_by_patient(
     A purpose on a channel of which nothing was said has no record: silence leaves none.
     """
     wanted = list(dict.fromkeys(patient_ids))
-    reader = _Reader(clinic_id, as_of)
     rows = list(
         ConsentEvent.objects.in_clinic(clinic_id)
         .filter(patient_id__in=wanted)
         .defer("evidence")
         .order_by("patient_id", "number", "id")
     )
+    states = ConsentState.objects.in_clinic(clinic_id).filter(patient_id__in=wanted)
+    found = records_of_rows(rows, states, clinic_id=clinic_id, as_of=as_of)
+    return {patient_id: found.get(patient_id, []) for patient_id in wanted}
+
+
+def records_of_rows(
+    rows: Sequence[ConsentEvent], states: Iterable[ConsentState], *, clinic_id: UUID, as_of: datetime
+) -> dict[UUID, list[ConsentRecord]]:
+    """The same of events and states that were read already; each stream's events in their order."""
+    reader = _Reader(clinic_id, as_of)
     reader.know_representatives(rows)
     streams: defaultdict[tuple[UUID, UUID, str], list[RecordedEvent]] = defaultdict(list)
     for row in rows:
         streams[row.patient_id, row.purpose_id, row.channel].append(reader.event(row))
-    found: dict[UUID, list[ConsentRecord]] = {patient_id: [] for patient_id in wanted}
-    for state in ConsentState.objects.in_clinic(clinic_id).filter(patient_id__in=wanted):
+    found: defaultdict[UUID, list[ConsentRecord]] = defaultdict(list)
+    for state in states:
         events = streams[state.patient_id, state.purpose_id, state.channel]
         if events and state.purpose_id in reader.purposes:
             found[state.patient_id].append(reader.record(state, tuple(events)))

@@ -11,7 +11,7 @@ from backend.audit.recording import Entry
 from backend.consent.export.selection import Period
 from backend.consent.models import ConsentEvent, ConsentState
 from backend.consent.queries import PurposeRow
-from backend.consent.records import records_by_patient
+from backend.consent.records import records_of_rows
 from backend.consent.standards.facts import ConsentRecord
 from backend.patients.queries import patient_ids_in_pages, patients_by_id
 from backend.policy.vocabulary import Channel
@@ -100,7 +100,8 @@ class _Page:
         self._events = {place: list(group) for place, group in groupby(rows, _place)}
         self._records: dict[Place, ConsentRecord] = {}
         if records_at is not None:
-            for own in records_by_patient(patients, clinic_id=clinic_id, as_of=records_at).values():
+            # From the rows at hand: reading every event a second time took a fifth of the export.
+            for own in records_of_rows(rows, self._states.values(), clinic_id=clinic_id, as_of=records_at).values():
                 self._records |= {(one.patient_id, one.purpose.id, one.channel.value): one for one in own}
         self.keys = frozenset(_keys_of(rows))
         keyring().prefetch(self.keys)

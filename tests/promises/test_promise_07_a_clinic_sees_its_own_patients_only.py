@@ -28,7 +28,7 @@ def addresses(prefix: str) -> list[str]:
 
 def fill(route: str, *, slug: str = "northgate", patient: object = None) -> str:
     filled = route.replace("<slug:slug>", slug).replace("<uuid:patient_id>", str(patient or uuid4()))
-    filled = filled.replace("<slug:purpose>", REMINDER)
+    filled = filled.replace("<slug:purpose>", REMINDER).replace("<slug:template>", REMINDER)
     while "<uuid:" in filled:
         head, _, tail = filled.partition("<uuid:")
         filled = f"{head}{uuid4()}{tail.partition('>')[2]}"

@@ -25,6 +25,9 @@ class Step:
     at: time
     worth_for: timedelta
     template: str
+    # Whether the next channel is tried where one surely failed; and after how long without a report of delivery.
+    falls_back: bool = False
+    falls_back_after: timedelta | None = None
 
     def due_at(self, occasion_at: datetime, zone: str) -> datetime:
         """When it comes due: so many calendar months and days from the occasion's local day, at the step's hour."""
@@ -94,7 +97,20 @@ def _step(given: object, where: str) -> Step:
         at=at,
         worth_for=timedelta(hours=worth),
         template=_code(step.get("template"), f"{where}.template"),
+        falls_back="fallback" in step,
+        falls_back_after=_falls_back_after(step, where),
     )
+
+
+def _falls_back_after(step: Mapping[str, Any], where: str) -> timedelta | None:
+    if "fallback" not in step:
+        return None
+    hours = _mapping(step["fallback"], f"{where}.fallback").get("after_hours")
+    if hours is None:
+        return None
+    if _whole(hours, f"{where}.fallback.after_hours", LONGEST_OFFSET_DAYS * 24) < 1:
+        raise InvalidInput("Wait at least an hour for a delivery.", field=f"{where}.fallback.after_hours")
+    return timedelta(hours=hours)
 
 
 def _mapping(given: object, where: str) -> Mapping[str, Any]:

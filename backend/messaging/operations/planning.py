@@ -75,6 +75,8 @@ class PlanRequest:
     template: str
     due_at: datetime
     expires_at: datetime
+    # Channels that were tried for this occurrence, and are not tried again.
+    tried: frozenset[Channel] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +311,7 @@ class Around:
         template = self.templates.get(request.template)
         purpose = self.purposes.get(request.purpose_id)
         spoken = set(purpose.channels if purpose else ()) & set(template.channels if template else Channel)
+        spoken -= request.tried
         wanted = [channel for channel in preferences.channel_order if channel in spoken]
         wanted += [channel for channel in Channel if channel in spoken and channel not in wanted]
         return [self.option(request, channel) for channel in wanted or preferences.channel_order]

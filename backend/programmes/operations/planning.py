@@ -15,6 +15,7 @@ from backend.audit.actors import Actor, system_actor
 from backend.audit.recording import Draft, record
 from backend.clinics.queries import ClinicFacts, all_clinics, get_clinic
 from backend.consent.operations import judge_ages_anew
+from backend.messaging.fallbacks import fallbacks_due
 from backend.messaging.operations import Choice, Planned, PlanRequest, cancel_changed_messages, choose, plan_messages
 from backend.patients.entries import record_about_patients
 from backend.patients.queries import OccasionRow, latest_occasions, occasions_between
@@ -126,7 +127,22 @@ def _plan(programme: ProgrammeRow, clinic: ClinicFacts, *, actor: Actor, now: da
         done.planned += planned.planned
         done.withheld += planned.withheld
         done.reasons.update(planned.reasons)
+    _plan_fallbacks(programme, clinic, done, actor=actor, now=now)
     return done
+
+
+def _plan_fallbacks(
+    programme: ProgrammeRow, clinic: ClinicFacts, done: Planned, *, actor: Actor, now: datetime
+) -> None:
+    """Try the next channel for what did not reach a patient, where the step says so."""
+    waits = {step.key: step.falls_back_after for step in programme.read.steps if step.falls_back}
+    if not waits:
+        return
+    requests = fallbacks_due(clinic_id=clinic.id, programme_id=programme.id, waits=waits, now=now)
+    planned = plan_messages(clinic_id=clinic.id, requests=requests, actor=actor, now=now)
+    done.planned += planned.planned
+    done.withheld += planned.withheld
+    done.reasons.update(planned.reasons)
 
 
 def _due_steps(

@@ -171,7 +171,8 @@ class MyExport(MeEndpoint):
         parameters=[FORM],
         responses={
             (200, MEDIA[Form.JSON]): OwnDataOutput,
-            **{(200, MEDIA[form]): OpenApiTypes.BINARY for form in (Form.ZIP, Form.FHIR, Form.DPV)},
+            (200, MEDIA[Form.ZIP]): OpenApiTypes.BINARY,
+            **{(200, MEDIA[form]): OpenApiTypes.OBJECT for form in (Form.FHIR, Form.DPV)},
         },
     )
     def get(self, request: Request, **_path: object) -> HttpResponseBase:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
@@ -74,6 +75,17 @@ def test_it_holds_what_the_patient_gave_in_the_exact_words(app, leaver):
     assert hashlib.sha256(canonical_json(shown)).hexdigest() == said["notice_sha256"] == stored.sha256
     every_event = {one["id"] for consent in told["consents"] for one in consent["events"]}
     assert every_event == {str(one.id) for one in ConsentEvent.objects.filter(patient_id=leaver.id)}
+
+
+def test_the_answer_is_what_the_description_announces(app):
+    described = json.loads((Path(__file__).parents[2] / "docs" / "reference" / "openapi.json").read_text("utf-8"))
+    told = {**described, "$ref": "#/components/schemas/OwnData"}
+    validator = jsonschema_rs.validator_for({"$schema": "https://json-schema.org/draft/2020-12/schema", **told})
+
+    assert [str(one) for one in validator.iter_errors(take(app, "json").json())] == []
+    announced = described["paths"]["/api/v1/me/export"]["get"]["responses"]["200"]["content"]
+    for form in ("json", "fhir", "dpv", "zip"):
+        assert take(app, form)["content-type"] in announced
 
 
 def test_every_form_tells_the_same_and_the_archive_holds_them_all(app):

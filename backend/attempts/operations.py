@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from backend.attempts.models import Attempt
 from backend.audit.driver import POSTGRESQL, rows_of
@@ -214,6 +214,15 @@ def doubtful_attempts(message_ids: Iterable[UUID]) -> dict[UUID, UUID]:
     """The attempt that left each of these messages in doubt, by message."""
     rows = Attempt.objects.filter(message_id__in=set(message_ids), outcome=AttemptOutcome.IN_DOUBT)
     return dict(rows.order_by("claimed_at").values_list("message_id", "id"))
+
+
+def unsettled_of(owner: UUID) -> dict[UUID, tuple[UUID, AttemptOutcome | None]]:
+    """What this owner's attempts left open or in doubt: message and outcome, by attempt."""
+    rows = Attempt.objects.filter(Q(outcome=None) | Q(outcome=AttemptOutcome.IN_DOUBT), owner=owner)
+    return {
+        attempt_id: (message_id, None if outcome is None else AttemptOutcome(outcome))
+        for attempt_id, message_id, outcome in rows.order_by("id").values_list("id", "message_id", "outcome")
+    }
 
 
 def settle_doubts(message_ids: Iterable[UUID], outcome: AttemptOutcome) -> None:

@@ -175,6 +175,12 @@ ACCORD_LEASE_SECONDS = env.whole(
     "LEASE_SECONDS", default=30, at_least=3, meaning="How long a worker may hold what it took up."
 )
 ACCORD_CALL_SECONDS = env.call_seconds()
+ACCORD_JOURNAL_DIR = env.folder(
+    "JOURNAL_DIR",
+    default=ACCORD_DATA_DIR / "journals",
+    shown="journals in the data folder",
+    meaning="Where a worker writes down what is in the air, on its own disk, should it be killed. Ids and codes only.",
+)
 ACCORD_TICK_SECONDS = env.whole(
     "TICK_SECONDS", default=10, at_least=1, meaning="Seconds between two looks for due messages."
 )

@@ -9,7 +9,9 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -54,6 +56,7 @@ from backend.messaging.held import (
     verdict_record,
     where,
 )
+from backend.messaging.journal import Journal, journal_of
 from backend.messaging.models import Message
 from backend.messaging.outcomes import settle
 from backend.patients.entries import record_about_patients
@@ -76,15 +79,21 @@ def deliver_due_messages(
     pace: Pace | None = None,
     at_most: int | None = None,
     actor: Actor | None = None,
+    journals: Path | None = None,
 ) -> Delivered:
-    """Hand over every message that is due, batch by batch, until none is left or `at_most` were taken up."""
+    """Hand over every message that is due, batch by batch, until none is left or `at_most` were taken up.
+
+    In `journals`, a folder on this machine, is written down what was in the air, should this process be killed.
+    """
     pace, actor = pace or Pace(), actor or system_actor("delivery")
     done = Delivered()
     taken = 0
     while at_most is None or taken < at_most:
         limit = pace.batch if at_most is None else min(pace.batch, at_most - taken)
         with deadman(pace.lease - MARGIN_SECONDS):
-            held = _deliver_batch(now=now, carriers=carriers, pace=pace, limit=limit, actor=actor, done=done)
+            owner = uuid4()
+            with journal_of(owner, journals) as journal:
+                held = _deliver_batch(_Worker(owner, journal, carriers, pace, actor), now=now, limit=limit, done=done)
         if not held:
             break
         taken += held
@@ -92,24 +101,46 @@ def deliver_due_messages(
     return done
 
 
-def _deliver_batch(
-    *, now: datetime, carriers: Mapping[Channel, Carrier], pace: Pace, limit: int, actor: Actor, done: Delivered
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """Who delivers one batch, with what."""
+
+    owner: UUID
+    journal: Journal | None
+    carriers: Mapping[Channel, Carrier]
+    pace: Pace
+    actor: Actor
+
+
+def _deliver_batch(worker: _Worker, *, now: datetime, limit: int, done: Delivered) -> int:
+    pace, actor = worker.pace, worker.actor
     # Read before the claim is sent: our own deadline is then always earlier than the lease in the database.
     deadline = time.monotonic() + pace.lease - MARGIN_SECONDS
-    batch, entry = claim(now=now, limit=limit, lease=timedelta(seconds=pace.lease), actor=actor)
+    lease = timedelta(seconds=pace.lease)
+    batch, entry = claim(now=now, limit=limit, lease=lease, actor=actor, owner=worker.owner)
     if not batch or entry is None:
         return 0
     allowed = gate(batch, now=now, actor=actor, done=done)
     ready = fill(allowed, entry=entry, now=now, actor=actor, done=done)
-    hand_over(ready, carriers=carriers, pace=pace, deadline=deadline, now=now, actor=actor, done=done)
+    hand_over(
+        ready,
+        carriers=worker.carriers,
+        pace=pace,
+        deadline=deadline,
+        now=now,
+        actor=actor,
+        done=done,
+        journal=worker.journal,
+    )
     return len(batch)
 
 
 # ------------------------------------------------------------------------------------------------------- 1 claim
 
 
-def claim(*, now: datetime, limit: int, lease: timedelta, actor: Actor) -> tuple[list[Held], Entry | None]:
+def claim(
+    *, now: datetime, limit: int, lease: timedelta, actor: Actor, owner: UUID | None = None
+) -> tuple[list[Held], Entry | None]:
     """Take up due messages, with an attempt each, and commit. The entry covers the data that the batch reveals."""
     with transaction.atomic():
         messages = _due_messages(now=now, limit=limit)
@@ -121,7 +152,7 @@ def claim(*, now: datetime, limit: int, lease: timedelta, actor: Actor) -> tuple
             Message.objects.filter(id__in=[message.id for message in messages]).update(
                 state=MessageState.HANDING_OVER, claimed_at=now, tries=F("tries") + 1
             )
-            open_attempts([_attempt(held) for held in batch], owner=uuid4(), lease=lease, now=now)
+            open_attempts([_attempt(held) for held in batch], owner=owner or uuid4(), lease=lease, now=now)
     for message in messages:
         message.state, message.claimed_at, message.tries = MessageState.HANDING_OVER, now, message.tries + 1
     return batch, entry
@@ -257,11 +288,14 @@ def hand_over(
     now: datetime,
     actor: Actor,
     done: Delivered,
+    journal: Journal | None = None,
 ) -> None:
     """Call the carriers in parallel, no transaction open; settle what has ended at least every 50 ms."""
     if not ready:
         return
-    calls = _Calls(ready, carriers=carriers, timeout=pace.call, deadline=deadline, at_once=pace.parallel)
+    calls = _Calls(
+        ready, carriers=carriers, timeout=pace.call, deadline=deadline, at_once=pace.parallel, journal=journal
+    )
 
     def settle_ended() -> None:
         # Whatever ended meanwhile goes along: one transaction for several outcomes.
@@ -290,9 +324,11 @@ class _Calls:
         timeout: float,
         deadline: float,
         at_once: int,
+        journal: Journal | None,
     ) -> None:
         self._waiting, self._ended = deque(ready), deque[tuple[Held, Outcome | None]]()
         self._carriers, self._timeout, self._deadline = carriers, timeout, deadline
+        self._journal = journal
         count = min(at_once, len(ready))
         self._threads = [Thread(target=self._work, name=f"carrier-{n}", daemon=True) for n in range(count)]
         self._working, self._lock, self._all_done = count, Lock(), Event()
@@ -336,16 +372,23 @@ class _Calls:
     def _outcome(self, held: Held) -> Outcome | None:
         """How a call ended. One that broke off may have sent something."""
         try:
-            return _call(held, self._carriers.get(held.channel), self._timeout, self._deadline)
+            return _call(held, self._carriers.get(held.channel), self._timeout, self._deadline, self._journal)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the call had begun
             log.error("a carrier broke off: %s", type(error).__name__)  # noqa: TRY400 - a traceback may hold personal data
             return InDoubt()
 
 
-def _call(held: Held, carrier: Carrier | None, timeout: float, deadline: float) -> Outcome | None:
+def _call(
+    held: Held, carrier: Carrier | None, timeout: float, deadline: float, journal: Journal | None
+) -> Outcome | None:
     """One call; None where the lease has too little left for it, and the message is released untouched."""
     if carrier is None or held.outbound is None:
         return PermanentFailure(FailureCode.NOT_CONFIGURED)
     if deadline - time.monotonic() < timeout + SETTLING_SECONDS:
         return None
-    return carrier.send(held.outbound, timeout=timeout)
+    if journal is None:
+        return carrier.send(held.outbound, timeout=timeout)
+    journal.begun(held)
+    outcome = carrier.send(held.outbound, timeout=timeout)
+    journal.ended(held, outcome)
+    return outcome

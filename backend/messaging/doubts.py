@@ -35,6 +35,7 @@ CALL_SECONDS: Final = 10.0
 BY_CARRIER: Final = "carrier"
 BY_STAFF: Final = "staff"
 BY_REPORT: Final = "report"
+BY_JOURNAL: Final = "journal"
 NOT_ARRIVED: Final = "not_arrived"
 
 
@@ -104,6 +105,28 @@ def settle_by_report(message: Message, *, carrier: str, reference: str, now: dat
     )
 
 
+def settle_by_journal(
+    message: Message, *, carrier: str, reference: str | None, again: bool, now: datetime, actor: Actor
+) -> bool:
+    """Its worker wrote down how the call ended: the carrier took it, or (without a reference) it surely did not leave.
+
+    What surely did not leave is due once more where another try may succeed (`again`). False where it was known
+    meanwhile.
+    """
+    (held,) = _held([message])
+    left = reference is not None
+    return _settle(
+        held,
+        left=left,
+        how=BY_JOURNAL,
+        now=now,
+        actor=actor,
+        carrier=carrier,
+        reference=reference or "",
+        again=again and not left,
+    )
+
+
 def _sought(
     carriers: Mapping[Channel, Carrier], *, now: datetime, limit: int, actor: Actor
 ) -> tuple[list[Held], Entry | None]:
@@ -153,6 +176,7 @@ def _settle(
     carrier: str,
     reference: str = "",
     standing: Collection[MessageState] = (MessageState.IN_DOUBT,),
+    again: bool = False,
 ) -> bool:
     """Store what became of it; False where that was known already."""
     message = held.message
@@ -181,8 +205,11 @@ def _settle(
             if left:
                 # It counts under the frequency cap from when it was taken up; one that was given back, from now on.
                 changes |= {"carrier": carrier, "carrier_reference": reference, "claimed_at": row.claimed_at or now}
-            Message.objects.filter(id=message.id).update(
-                state=MessageState.SENT if left else MessageState.FAILED, **changes
-            )
+            state = MessageState.SENT if left else MessageState.FAILED
+            if again:
+                # The gate will be asked as for any other message.
+                state = MessageState.PLANNED
+                changes |= {"settled_at": None, "claimed_at": None, "due_at": now}
+            Message.objects.filter(id=message.id).update(state=state, **changes)
             settle_doubts([message.id], AttemptOutcome.SENT if left else AttemptOutcome.FAILED)
     return True

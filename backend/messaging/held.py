@@ -60,7 +60,12 @@ class Unprepared:
     """The message could not be made ready, and nothing was handed over; a later try may succeed."""
 
 
-Ended = Outcome | Unprepared | None
+@dataclass(frozen=True, slots=True)
+class NotBegun:
+    """Its worker died before the call began: nothing was handed over, and it is due again."""
+
+
+Ended = Outcome | Unprepared | NotBegun | None
 
 
 @dataclass(slots=True)

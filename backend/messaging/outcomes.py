@@ -31,6 +31,7 @@ from backend.messaging.held import (
     Delivered,
     Ended,
     Held,
+    NotBegun,
     Unprepared,
     draft_about,
     said,
@@ -56,6 +57,7 @@ LONGEST_REFERENCE: Final = 200
 LEASE_TOO_SHORT: Final = "lease_too_short"
 LEASE_RAN_OUT: Final = "lease_ran_out"
 NOT_PREPARED: Final = "not_prepared"
+WORKER_ENDED: Final = "worker_ended"
 
 
 def settle(
@@ -184,7 +186,8 @@ def _judge(held: Held, outcome: Ended, carriers: Mapping[Channel, Carrier]) -> _
         case Unprepared():
             return _judged_failed(held, carrier, NOT_PREPARED, retry_after=_delay(held, None))
         case _:
-            draft = _failure_draft(held, carrier, LEASE_TOO_SHORT, final=False)
+            why = WORKER_ENDED if isinstance(outcome, NotBegun) else LEASE_TOO_SHORT
+            draft = _failure_draft(held, carrier, why, final=False)
             return _Judged(
                 held=held,
                 state=MessageState.PLANNED,

@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 
 from backend import clock
-from backend.messaging import delivery, doubts, operations, outcomes, reports, returned_mail
+from backend.messaging import delivery, doubts, journal, operations, outcomes, recovery, reports, returned_mail
 from backend.messaging.configured import bounce_key, configured_carriers
 from backend.messaging.held import Pace
 
@@ -21,7 +21,12 @@ def deliver_due_messages(**_later: Any) -> None:
     pace = Pace(
         batch=settings.ACCORD_BATCH_SIZE, lease=settings.ACCORD_LEASE_SECONDS, call=settings.ACCORD_CALL_SECONDS
     )
-    delivery.deliver_due_messages(now=clock.now(), carriers=configured_carriers(), pace=pace, at_most=MOST_PER_TICK)
+    journals = journal.prepared_folder(settings.ACCORD_JOURNAL_DIR)
+    if journals is not None:
+        recovery.recover_journals(journals, now=clock.now(), carriers=configured_carriers())
+    delivery.deliver_due_messages(
+        now=clock.now(), carriers=configured_carriers(), pace=pace, at_most=MOST_PER_TICK, journals=journals
+    )
 
 
 @shared_task(name="backend.messaging.tasks.reconcile_attempts")

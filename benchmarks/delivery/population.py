@@ -114,6 +114,7 @@ class _Shelf:
     ) -> None:
         self.clinic_id, self.purpose, self.notice = clinic_id, purpose, notice
         self.programme, self.template, self.due_at = programme, template, due_at
+        self._made = 0
 
     def write(self, page: Sequence[UUID], channels: Sequence[Channel], *, now: datetime) -> None:
         """Patients, what they said, their address, appointment and message; keys and entries as ever."""
@@ -160,7 +161,8 @@ class _Shelf:
         )
 
     def _point(self, patient_id: UUID, channel: Channel, now: datetime) -> ContactPoint:
-        kind, value, indexed = _ADDRESSES[channel](patient_id)
+        self._made += 1
+        kind, value, indexed = _ADDRESSES[channel](self._made)
         return ContactPoint(
             clinic_id=self.clinic_id,
             patient_id=patient_id,
@@ -253,8 +255,9 @@ class _Shelf:
 
 
 _Address = tuple[ContactKind, str, Indexed]
-_ADDRESSES: Final[Mapping[Channel, Callable[[UUID], _Address]]] = {
-    Channel.EMAIL: lambda one: (ContactKind.EMAIL, f"patient.{one.hex}@example.org", Indexed.EMAIL),
-    Channel.SMS: lambda one: (ContactKind.PHONE, f"+3363998{one.int % 10000:04d}", Indexed.PHONE),
-    Channel.PUSH: lambda one: (ContactKind.PUSH, f"token:{one.hex}", Indexed.DEVICE),
+# Numbers of the ranges that are kept for fiction (ARCEP, decision 2018-0881), as far as they go.
+_ADDRESSES: Final[Mapping[Channel, Callable[[int], _Address]]] = {
+    Channel.EMAIL: lambda n: (ContactKind.EMAIL, f"patient.{n}@example.org", Indexed.EMAIL),
+    Channel.SMS: lambda n: (ContactKind.PHONE, f"+336399{80_000 + n % 20_000:05d}", Indexed.PHONE),
+    Channel.PUSH: lambda n: (ContactKind.PUSH, f"token:patient-{n}", Indexed.DEVICE),
 }

@@ -28,7 +28,8 @@ from tests.factories.programmes import REMINDER
 
 ACTOR = system_actor("delivery")
 TOMORROW = timedelta(days=1, hours=4)
-QUICK = Pace(call=0.5)
+# Long enough for a busy machine to have been asked, so that it is the answer that is missed.
+QUICK = Pace(call=1.5)
 SENT, IN_DOUBT, FAILED = MessageState.SENT, MessageState.IN_DOUBT, MessageState.FAILED
 
 

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from sandbox import Fault, Sandbox
 
@@ -29,6 +29,7 @@ WAKE_UP_SECONDS: Final = 0.3
 CUT_EVERY: Final = 4
 EMPTY_EVERY: Final = 3
 LONGEST: Final = 1_200
+Told = TypeVar("Told")
 ENDS: Final = frozenset({"sent", "delivered", "failed", "expired", "withheld", "cancelled", "in_doubt"})
 
 
@@ -90,7 +91,7 @@ def run(
         _populate(messages, say)
         # Slow enough that something is in the air whenever a worker is killed.
         for channel in ("email", "sms", "push"):
-            sandbox.faults.push(Fault(channel=channel, kind="slow", seconds=0.02, times=10_000_000))  # type: ignore[arg-type]
+            sandbox.faults.push(Fault(channel=channel, kind="slow", seconds=0.02, times=10_000_000))
         outcome = Outcome(messages=messages)
         with _Workers(environment, folder) as workers:
             _send_and_kill(workers, outcome, kills=kills, chance=random.Random(seed), say=say)  # noqa: S311 - repeatable
@@ -274,26 +275,23 @@ def _cut_connections() -> int:
 def _count(state: str) -> int:
     from backend.messaging.models import Message  # noqa: PLC0415 - once Django is set up
 
-    with _patience():
-        return Message.objects.filter(state=state).count()
-    return 0
+    return _patiently(lambda: Message.objects.filter(state=state).count(), otherwise=0)
 
 
 def _is_anything_left() -> bool:
     from backend.messaging.models import Message  # noqa: PLC0415 - once Django is set up
 
-    with _patience():
-        return Message.objects.exclude(state__in=ENDS).exists()
-    return True
+    return _patiently(lambda: Message.objects.exclude(state__in=ENDS).exists(), otherwise=True)
 
 
-@contextmanager
-def _patience() -> Iterator[None]:
+def _patiently(look: Callable[[], Told], *, otherwise: Told) -> Told:
     """SQLite may be busy for longer than a reader waits."""
     from django.db import OperationalError  # noqa: PLC0415 - once Django is set up
 
-    with suppress(OperationalError):
-        yield
+    try:
+        return look()
+    except OperationalError:
+        return otherwise
 
 
 def _look(outcome: Outcome, sandbox: Sandbox) -> None:
@@ -325,9 +323,14 @@ def _addresses(actor: Any) -> dict[Any, str]:
     from backend.patients.queries import reveal_contact_values  # noqa: PLC0415 - as above
 
     clinic_id = get_clinic_by_slug("kills").id
-    details = {"count": 0, "different": 0}
     with record(
-        Action.STATES_REBUILT, by=actor, now=datetime.now(UTC), clinic_id=clinic_id, whole_clinic=True, **details
+        Action.STATES_REBUILT,
+        by=actor,
+        now=datetime.now(UTC),
+        clinic_id=clinic_id,
+        whole_clinic=True,
+        count=0,
+        different=0,
     ) as entry:
         values = reveal_contact_values(ContactPoint.objects.values_list("id", flat=True), entry=entry)
         return {one: value.removeprefix("token:") for one, value in values.items()}

@@ -10,6 +10,7 @@ from backend import clock
 from backend.messaging import delivery
 from backend.messaging.configured import configured_carriers
 from backend.messaging.held import Pace
+from backend.messaging.journal import prepared_folder
 
 
 class Command(BaseCommand):
@@ -27,7 +28,11 @@ class Command(BaseCommand):
             batch=settings.ACCORD_BATCH_SIZE, lease=settings.ACCORD_LEASE_SECONDS, call=settings.ACCORD_CALL_SECONDS
         )
         done = delivery.deliver_due_messages(
-            now=clock.now(), carriers=configured_carriers(), pace=pace, at_most=options["at_most"]
+            now=clock.now(),
+            carriers=configured_carriers(),
+            pace=pace,
+            at_most=options["at_most"],
+            journals=prepared_folder(settings.ACCORD_JOURNAL_DIR),
         )
         for state, count in sorted(done.counts.items()):
             self.stdout.write(f"{state:14} {count}")

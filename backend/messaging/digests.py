@@ -94,8 +94,6 @@ def _one_of(several: Sequence[Held], *, way_out: Callable[[Held], Way | None]) -
         subject="" if whole.channel is Channel.SMS else heading,
         # One click of a mail program can leave one purpose: of several, each has its link in the text.
         headers=parts[0].headers if len(parts) == 1 else {},
-        # That of the first appointment alone would be taken for all of them.
-        calendar="",
     )
 
 

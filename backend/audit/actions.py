@@ -855,11 +855,11 @@ class Action(Enum):
     CALL_ENDED = _spec(
         "call.ended",
         "message",
-        "It was said how a call ended ({outcome}).",
-        "Il a été dit comment un appel s’est terminé ({outcome}).",
+        "It was said how a call ended ({result}).",
+        "Il a été dit comment un appel s’est terminé ({result}).",
         message=ID,
         attempt=ID,
-        outcome=C,
+        result=C,
     )
     MESSAGE_SOUGHT = _spec(
         "message.sought",

@@ -240,7 +240,7 @@ def _store(*, clinic_id: UUID, message_id: UUID, outcome: CallOutcome, actor: Ac
             raise CallNotTaken
         held = Held(row, attempt_id or doubtful or row.id, purposes_by_id([row.purpose_id])[row.purpose_id])
         again = outcome is CallOutcome.NO_ANSWER and row.tries < MOST_CALLS
-        drafts = [draft_about(held, Action.CALL_ENDED, attempt=held.attempt_id, outcome=outcome.value)]
+        drafts = [draft_about(held, Action.CALL_ENDED, attempt=held.attempt_id, result=outcome.value)]
         drafts.append(_became(held, outcome, final=not again))
         with record_about_patients(drafts, by=actor, now=now, writes_sealed=True):
             reached = outcome is CallOutcome.REACHED

@@ -375,7 +375,8 @@ def test_the_words_come_in_the_patients_language_and_tone(northgate, now):
 
     (message,) = given_to(carriers)
     assert message.language is Language.ENGLISH
-    assert message.text.startswith("[formal] Northgate: appointment 15 Oct 14:00.\n\nStop these messages: http")
+    assert message.text.startswith("[formal] Northgate: appointment 15 Oct 14:00.\n\nNorthgate\nWhy this email:")
+    assert "\nStop these messages: http" in message.text
 
 
 def test_a_birth_date_in_the_future_does_not_stop_planning(northgate, consenting, now):

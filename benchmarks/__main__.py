@@ -11,7 +11,11 @@ from benchmarks.lanes import LaneFailed
 from benchmarks.results import Result
 
 # Each is a module with `run`; its first line of documentation says what it measures.
-BENCHMARKS: Final = {"audit": "benchmarks.audit.contest", "consent": "benchmarks.consent.scale"}
+BENCHMARKS: Final = {
+    "audit": "benchmarks.audit.contest",
+    "consent": "benchmarks.consent.scale",
+    "delivery": "benchmarks.delivery.contest",
+}
 SETTINGS: Final = ("ACCORD_", "DJANGO_")
 KEPT: Final = "ACCORD_TEST_"
 

@@ -301,8 +301,8 @@ def hand_over(
         # Whatever ended meanwhile goes along: one transaction for several outcomes.
         settle(calls.ended(), carriers=carriers, now=now, actor=actor, done=done)
 
-    calls.begin()
     try:
+        calls.begin()
         while not calls.wait(FLUSH_SECONDS):
             settle_ended()
     except BaseException:
@@ -331,12 +331,22 @@ class _Calls:
         self._journal = journal
         count = min(at_once, len(ready))
         self._threads = [Thread(target=self._work, name=f"carrier-{n}", daemon=True) for n in range(count)]
-        self._working, self._lock, self._all_done = count, Lock(), Event()
+        # One more, for whoever starts them: all is done only once all were started, or one could not be.
+        self._working, self._lock, self._all_done = 1, Lock(), Event()
 
     def begin(self) -> None:
-        """Begin to call."""
-        for thread in self._threads:
-            thread.start()
+        """Begin to call. Raises RuntimeError where the system gives no more threads; those it gave go on."""
+        try:
+            for thread in self._threads:
+                with self._lock:
+                    self._working += 1
+                try:
+                    thread.start()
+                except BaseException:
+                    self._end_one()
+                    raise
+        finally:
+            self._end_one()
 
     def wait(self, seconds: float) -> bool:
         """Wait for the last call, but no longer than this; whether it has ended."""
@@ -364,10 +374,13 @@ class _Calls:
                     held = self._waiting.popleft()
                     self._ended.append((held, self._outcome(held)))
         finally:
-            with self._lock:
-                self._working -= 1
-                if not self._working:
-                    self._all_done.set()
+            self._end_one()
+
+    def _end_one(self) -> None:
+        with self._lock:
+            self._working -= 1
+            if not self._working:
+                self._all_done.set()
 
     def _outcome(self, held: Held) -> Outcome | None:
         """How a call ended. One that broke off may have sent something."""

@@ -43,6 +43,7 @@ class Journal:
 
     def __init__(self, file: int, path: Path) -> None:
         self._file, self._path = file, path
+        self._is_open = True
 
     def begun(self, held: Held) -> None:
         """The call for this message begins with the next instruction; its lot is that of those that go along."""
@@ -58,13 +59,17 @@ class Journal:
         """Everything in it is in the database."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
-        os.close(self._file)
+        self.leave()
 
     def leave(self) -> None:
-        """Not everything in it is in the database: it stays for whoever looks."""
+        """Not everything in it is in the database: it stays for whoever looks, and nothing is added to it."""
+        self._is_open = False
         os.close(self._file)
 
     def _write(self, line: Mapping[str, object]) -> None:
+        if not self._is_open:
+            # Whoever reads it takes a missing line for a call that never began: so none may begin any more.
+            raise RuntimeError("This journal is closed.")
         # One write for each line, from several threads: the kernel puts each behind the last.
         os.write(self._file, orjson.dumps(line) + b"\n")
 

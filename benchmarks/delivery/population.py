@@ -182,7 +182,8 @@ class _Shelf:
             source_index=new_id().bytes,
             kind="appointment",
             status="booked",
-            starts_at=now + timedelta(days=1, hours=4),
+            # A day has its hours: not everybody comes at the same time.
+            starts_at=now + timedelta(days=1, minutes=15 * (patient_id.int % 40)),
             details={"place": "Cabinet 2", "practitioner": "Dr Exemple"},
             created_at=now,
             updated_at=now,

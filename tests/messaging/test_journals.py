@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
@@ -15,8 +18,8 @@ from backend.audit.actions import Action
 from backend.audit.actors import system_actor
 from backend.audit.recording import record
 from backend.messaging.carriers.base import FailureCode, InDoubt, PermanentFailure, Receipt, TemporaryFailure
-from backend.messaging.delivery import claim, deliver_due_messages, gate
-from backend.messaging.held import Delivered
+from backend.messaging.delivery import claim, deliver_due_messages, gate, hand_over
+from backend.messaging.held import Delivered, Pace
 from backend.messaging.journal import BOOT, journal_of, left_behind, prepared_folder
 from backend.messaging.models import Message
 from backend.messaging.outcomes import reconcile_attempts
@@ -237,3 +240,43 @@ def _run_out(now):
     attempt = Attempt.objects.earliest("id")
     with record(Action.STATES_REBUILT, by=ACTOR, now=now, clinic_id=attempt.clinic_id, count=0, different=0):
         Attempt.objects.update(lease_until=now - timedelta(days=365))
+
+
+def test_a_system_that_gives_no_more_threads_releases_what_was_not_begun(held, now, monkeypatch):
+    """Those that it gave are waited for: nobody calls a carrier once the journal was let go."""
+    _owner, batch = held
+    for one in batch:
+        one.outbound = object()
+    started: list[threading.Thread] = []
+    original = threading.Thread.start
+
+    def start(thread):
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        original(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    def slowly(_message):
+        time.sleep(0.05)
+        return Receipt("one")
+
+    taken = carriers_in_test(slowly)
+    with suppress(RuntimeError):
+        hand_over(
+            batch, carriers=taken, pace=Pace(), deadline=time.monotonic() + 30, now=now, actor=ACTOR, done=Delivered()
+        )
+
+    assert not any(thread.is_alive() for thread in started)
+    sent = len(given_to(taken))
+    assert Counter(states().values()) == {"sent": sent, "planned": len(batch) - sent}
+    assert not Attempt.objects.filter(outcome=None).exists()
+
+
+def test_nothing_is_written_into_a_journal_that_was_let_go(held, folder):
+    owner, batch = held
+    with journal_of(owner, folder) as journal:
+        pass
+    with pytest.raises(RuntimeError):
+        journal.begun(batch[0])

@@ -1,0 +1,1 @@
+"""A small Django project that sends each message in a Celery task of its own."""

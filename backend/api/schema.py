@@ -222,7 +222,7 @@ class Described(AutoSchema):
             found |= WITH_BODY
         if self.method == "PATCH":
             found |= WITH_CONDITION
-        elif getattr(self.view, "takes_if_match", False):
+        elif getattr(self.view, "takes_if_match", False) or getattr(self.view, "takes_revision", False):
             found |= WITH_OPTIONAL_CONDITION
         if getattr(getattr(self.view, self.method.lower()), "takes_idempotency_key", False):
             found |= WITH_KEY

@@ -240,6 +240,7 @@ class TemplateDraftApprove(ClinicEndpoint):
 
     permission_classes = [StaffOnly]
     tag = "programmes"
+    takes_revision = True
 
     @extend_schema(request=RevisionInput, responses=DraftOutput)
     def post(self, request: Request, template: str, **_path: object) -> Response:
@@ -256,6 +257,7 @@ class TemplateDraftPublish(ClinicEndpoint):
 
     permission_classes = [StaffOnly]
     tag = "programmes"
+    takes_revision = True
 
     @extend_schema(request=PublishInput, responses={201: TemplatePublishedOutput})
     @idempotent

@@ -81,6 +81,7 @@ TREE: Final = frozenset({"audit_leaf", "audit_node", "audit_checkpoint", "audit_
 DELETED_FROM: Final[Mapping[str, str]] = {
     "consent_state": "rebuilding takes away a state that no event stands behind",
     "api_idempotency_key": "an answer is remembered for a day, and a failed attempt not at all",
+    "messaging_template_draft": "a draft goes when it is published, or thrown away",
     "patients_suppression": "an address comes off the suppression list by its owner's new consent, or by the officer",
 }
 # No guard, and still the app's: each with its reason.

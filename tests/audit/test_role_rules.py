@@ -69,6 +69,8 @@ def test_code_deletes_rows_only_where_the_rules_know_it():
     assert places == {
         "backend/api/idempotency.py",
         "backend/consent/operations/rebuilding.py",
+        "backend/messaging/operations/drafting.py",
+        "backend/messaging/operations/templates.py",
         "backend/patients/suppression.py",
     }
 

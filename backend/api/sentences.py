@@ -214,6 +214,10 @@ PROBLEMS: Final[Mapping[str, Mapping[Language, str]]] = {
         "Cette adresse est sur la liste repoussoir : rien n’y est demandé.",
         "This address is on the suppression list: nothing is asked there.",
     ),
+    "processing_restricted": _both(
+        "Le traitement des données de ce patient est limité : rien ne lui est demandé pour l’instant.",
+        "The processing of this patient’s data is restricted: nothing is asked now.",
+    ),
     "link_too_old": _both("Ce lien est trop ancien.", "This link is too old."),
     "officer_needed": _both(
         "La personne déléguée à la protection des données doit confirmer.",

@@ -17,6 +17,7 @@ from backend.consent.operations import (
     LinkTooOld,
     NoticeOutdated,
     ObjectionStands,
+    ProcessingRestricted,
     answer_by_link,
     ask_by_link,
     end_consents,
@@ -26,6 +27,7 @@ from backend.consent.operations import (
 from backend.consent.queries import states_of
 from backend.errors import InvalidInput
 from backend.patients.models import ContactPoint, SuppressedBy
+from backend.patients.operations.restricting import restrict_processing
 from backend.patients.suppression import suppress_contact_points_of
 from backend.policy.vocabulary import (
     Channel,
@@ -36,6 +38,7 @@ from backend.policy.vocabulary import (
     Method,
     ObjectionScope,
     RequestSource,
+    RestrictionGround,
 )
 from tests.conftest import DAY, HOUR
 from tests.factories.log import actions_recorded
@@ -211,6 +214,29 @@ def test_nobody_is_asked_who_could_not_answer_or_must_not_be_asked(visitor, nort
             patient_id=visitor.id,
             purpose=REMINDER,
             contact_point_id=point_of(silenced).id,
+            notice_version=1,
+            language=Language.FRENCH,
+            source=RequestSource.STAFF,
+            actor=reception,
+            now=now,
+        )
+    assert not ConsentRequest.objects.exists()
+
+
+def test_staff_ask_nothing_of_a_patient_whose_processing_is_restricted(visitor, reception, now):
+    restrict_processing(
+        clinic_id=visitor.clinic_id,
+        patient_id=visitor.id,
+        ground=RestrictionGround.ACCURACY_CONTESTED,
+        actor=visitor.actor,
+        now=now,
+    )
+    with pytest.raises(ProcessingRestricted):
+        ask_by_link(
+            clinic_id=visitor.clinic_id,
+            patient_id=visitor.id,
+            purpose=REMINDER,
+            contact_point_id=point_of(visitor).id,
             notice_version=1,
             language=Language.FRENCH,
             source=RequestSource.STAFF,

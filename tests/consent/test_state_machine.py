@@ -403,6 +403,14 @@ class InMemory(RuleBasedStateMachine):
         )
 
 
+EXAMPLES = 300
+MOST_TURNS = 10
+MUST_BE_TAKEN = (
+    *("grant", "refused", "withdrawn", "object", "restrict", "expire", "re-consent", "import", "birthday"),
+    *("erase", "birth date", "guardian's end moved", "said in vain"),
+)
+
+
 def test_in_memory_nothing_leaves_without_a_yes_that_stands():
     """At least 10,000 steps, counted; and every rule about consent was needed, by itself, somewhere among them."""
     alone: Counter[tuple[Reason, ConsentStatus]] = Counter()
@@ -413,20 +421,23 @@ def test_in_memory_nothing_leaves_without_a_yes_that_stands():
             alone.update(self.alone)
             steps.update(self.steps)
 
-    run_state_machine_as_test(
-        Counted,
-        settings=settings(
-            max_examples=300,
-            stateful_step_count=50,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    # It is asked whether something may be sent once before the first step of a run.
-    assert steps["send"] - 300 >= 10_000
-    for step in ("grant", "refused", "withdrawn", "object", "restrict", "expire", "re-consent", "import", "birthday"):
-        assert steps[step], f"{step} was not among the steps"
-    for step in ("erase", "birth date", "guardian's end moved", "said in vain"):
-        assert steps[step], f"{step} was not among the steps"
+    # Chance may leave a rare step out: then more is walked, until everything was met or it can not be chance any more.
+    for walked in range(1, MOST_TURNS + 1):
+        run_state_machine_as_test(
+            Counted,
+            settings=settings(
+                max_examples=EXAMPLES,
+                stateful_step_count=50,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        missing = {step for step in MUST_BE_TAKEN if not steps[step]}
+        # It is asked whether something may be sent once before the first step of a run.
+        asked = steps["send"] - walked * EXAMPLES
+        if not missing and asked >= 10_000 and alone.keys() >= MUST_BE_MET_ALONE:
+            break
+    assert asked >= 10_000
+    assert not missing, f"not among the steps: {missing}"
     assert MUST_BE_MET_ALONE - alone.keys() == set()

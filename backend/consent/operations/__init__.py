@@ -8,6 +8,7 @@ from backend.consent.operations.confirming import (
     Asked,
     AskedTooOften,
     LinkTooOld,
+    ProcessingRestricted,
     answer_by_link,
     ask_by_link,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "NoticeOutdated",
     "Objected",
     "ObjectionStands",
+    "ProcessingRestricted",
     "Rebuilt",
     "Receipt",
     "SaidMeanwhile",

@@ -63,6 +63,13 @@ class AddressSuppressed(DomainError):
     sentence = "This address is on the suppression list: nothing is asked there."
 
 
+class ProcessingRestricted(DomainError):
+    """Everything is frozen but storage and what patients ask for themselves (GDPR Art. 18): staff ask nothing."""
+
+    code = "processing_restricted"
+    sentence = "The processing of this patient's data is restricted: nothing is asked now."
+
+
 class LinkTooOld(DomainError):
     """Seven days have passed: silence is no."""
 
@@ -107,12 +114,15 @@ def ask_by_link(
     """Leave a yes pending until the person behind an address of the patient's own confirms it, within seven days.
 
     A yes that stands goes on standing meanwhile. Raises NoticeOutdated, ObjectionStands, AgeUnknown, PatientHasDied,
-    AddressSuppressed, AskedTooOften, InvalidInput, NotFound.
+    ProcessingRestricted, AddressSuppressed, AskedTooOften, InvalidInput, NotFound.
     """
     row = get_purpose(clinic_id=clinic_id, slug=purpose)
     notice = current_notice(clinic_id, notice_version, language)
-    if require_patient(clinic_id=clinic_id, patient_id=patient_id).is_deceased:
+    patient = require_patient(clinic_id=clinic_id, patient_id=patient_id)
+    if patient.is_deceased:
         raise PatientHasDied
+    if patient.is_restricted and source is RequestSource.STAFF:
+        raise ProcessingRestricted
     point = _own_point(patient_id, contact_point_id)
     (channel,) = checked_channels(row, [CHANNEL_OF[point.kind]])
     if any(one.channel is channel for one in suppressed_points([point.id]).get(point.id, ())):

@@ -16,14 +16,12 @@ from benchmarks.results import Result, Row, Sample, paired
 
 SIZE: Final = 4_000
 ROUNDS: Final = 3
-# A tenth as many for whom each message costs ten times as much.
-SLOW: Final = {"celery_task": 10}
 STAGE_MESSAGES: Final = 1_000
 SHORT_QUEUE: Final = 10_000
 LONG_QUEUE: Final = 1_000_000
 OURS: Final = "accord"
 BARE: Final = "bare_loop"
-PEERS: Final = ("post_office", "celery_task")
+PEERS: Final = ("post_office",)
 
 
 def run(*, size: int, is_long: bool) -> Result:
@@ -34,16 +32,15 @@ def run(*, size: int, is_long: bool) -> Result:
         return result
     with tempfile.TemporaryDirectory(prefix="accord-bench-") as folder, ExitStack() as stack:
         port = stack.enter_context(_sink())
-        names = [OURS, *(name for name in PEERS if name != "celery_task" or _redis_answers()), BARE]
+        names = [OURS, *PEERS, BARE]
         lanes = {name: stack.enter_context(_lane(name, address, Path(folder) / name, port)) for name in names}
         samples: dict[str, list[_Turn]] = {name: [] for name in names}
         for number in range(ROUNDS + 1):
             order = names[number % len(names) :] + names[: number % len(names)]
             for name in order:
-                count = max(1, size // SLOW.get(name, 1))
-                lanes[name].ask("queue", messages=count)
-                turn = _Turn(count, **lanes[name].ask("send", messages=count))
-                say(f"round {number}: {name}, {count / turn.seconds:,.0f} per second")
+                lanes[name].ask("queue", messages=size)
+                turn = _Turn(size, **lanes[name].ask("send", messages=size))
+                say(f"round {number}: {name}, {size / turn.seconds:,.0f} per second")
                 # The first round warms up: what is compiled or connected once is not what a message costs.
                 if number:
                     samples[name].append(turn)
@@ -122,17 +119,3 @@ def _lane(name: str, address: str, folder: Path, port: int) -> Iterator[Lane]:
             yield lane.wait_until_ready()
         finally:
             lane.close()
-
-
-def _redis_answers() -> bool:
-    import redis  # noqa: PLC0415 - needed once
-
-    from benchmarks.delivery.broker import redis_url  # noqa: PLC0415 - as above
-
-    try:
-        with redis.Redis.from_url(redis_url(), socket_connect_timeout=1) as server:
-            server.ping()
-    except (redis.RedisError, OSError):
-        say("One Celery task for each message is left out: no Redis server answers (set ACCORD_TEST_REDIS_URL).")
-        return False
-    return True

@@ -11,7 +11,6 @@ from benchmarks.lanes import peak_mib, serve
 CONTESTANTS: Final = {
     "accord": ("benchmarks.delivery.accord", "Accord"),
     "post_office": ("benchmarks.delivery.post_office", "PostOffice"),
-    "celery_task": ("benchmarks.delivery.celery_task", "CeleryTask"),
     "bare_loop": ("benchmarks.delivery.bare", "Bare"),
 }
 
